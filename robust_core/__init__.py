@@ -1,0 +1,1 @@
+"""RobustLens's engine: image sets, classifiers, attacks, objectives, training, evaluation. Needs no Streamlit."""
