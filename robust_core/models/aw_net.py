@@ -1,0 +1,178 @@
+"""AW-Net: a router that reads the image turns each filter of a residual net up or down and mixes two batch norms.
+
+Router, on the raw image:  features D(x);  ω_j(x) = gain·sigmoid(Linear_j(D(x)));  P_type(x) = softmax(MLP(D(x)))
+Block j:                   u_j = (ω_j ⊗ W_j) * ψ_j;   φ_j = ReLU(BN_mix(u_j) + shortcut(ψ_j))
+Source: Wei, Zhao, Li, "Revisiting the Trade-off between Accuracy and Robustness via Weight Distribution of Filters",
+TPAMI 2024, arXiv 2306.03430. What the paper leaves open is an option here, and its docstring says that the default is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from robust_core.models.blocks import Control, MixBN
+from robust_core.models.resnet import ResidualNet
+from robust_core.types import TYPES, Classifier, Route, Routing, Trace, UserError
+
+RouterNorm = Literal["group", "batch", "none"]
+
+
+def _router_norm(kind: RouterNorm, channels: int) -> nn.Module:
+    if kind == "group":
+        return nn.GroupNorm(min(8, channels), channels)
+    return nn.BatchNorm2d(channels) if kind == "batch" else nn.Identity()
+
+
+class Router(nn.Module):
+    """Reads the image; answers with one factor per filter of each regulated conv, and with P(type).
+
+    width: filters of the first of three stride-2 conv stages (the second and third have twice as many).
+    norm: "group" by default: batch norm would read the type off the statistics of a pure batch, which a single image
+    does not have. type_reaches_features: False stops the type loss at the type head, so D learns from the task alone.
+    type_hidden: units between the type head's two layers. These defaults are ours.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        convs: dict[str, int],
+        *,
+        width: int = 16,
+        norm: RouterNorm = "group",
+        signals: bool = True,
+        type_hidden: int = 32,
+        type_reaches_features: bool = True,
+    ) -> None:
+        super().__init__()
+        self.type_reaches_features = type_reaches_features
+        self.conv_names = list(convs) if signals else []
+        rows: list[nn.Module] = []
+        c_in = in_channels
+        for c_out in (width, 2 * width, 2 * width):
+            rows += [nn.Conv2d(c_in, c_out, 3, stride=2, padding=1), _router_norm(norm, c_out), nn.ReLU()]
+            c_in = c_out
+        self.features = nn.Sequential(*rows)
+        # Module names may not hold dots, so heads are kept in the order of conv_names.
+        self.signal_heads = nn.ModuleList(nn.Linear(c_in, convs[name]) for name in self.conv_names)
+        self.type_head = nn.Sequential(nn.Linear(c_in, type_hidden), nn.ReLU(), nn.Linear(type_hidden, len(TYPES)))
+        # Zero last layers: ω = 1 and P(type) = (½, ½) exactly, so the fresh net computes its static twin to the bit.
+        for head in (*self.signal_heads, self.type_head[-1]):
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Route:
+        d = self.features(x).mean(dim=(2, 3))
+        seen = d if self.type_reaches_features else d.detach()
+        signals = {
+            name: 2 * torch.sigmoid(head(d)) for name, head in zip(self.conv_names, self.signal_heads, strict=True)
+        }
+        return Route(signals=signals, p_type=self.type_head(seen).float().softmax(dim=1))
+
+
+class AWNet(Classifier):
+    """A residual net under a router's control.
+
+    width, blocks, stem_stride, mean, std: the static twin's (ResidualNet). mix: "full", "affine" (MixBN), or "none": one plain batch
+    norm, so that signals act alone. signals: False leaves MixBN alone. The remaining router_* options are Router's.
+    Raises UserError for an unknown mix, and in `trace` for a routing that does not fit.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        num_classes: int,
+        width: int = 16,
+        blocks: Sequence[int] = (2, 2, 2),
+        stem_stride: int = 1,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        mix: Literal["full", "affine", "none"] = "full",
+        signals: bool = True,
+        router_width: int = 16,
+        router_norm: RouterNorm = "group",
+        router_type_hidden: int = 32,
+        type_reaches_features: bool = True,
+    ) -> None:
+        super().__init__()
+        if mix not in ("full", "affine", "none"):
+            raise UserError(f"unknown mix {mix!r}; known: full, affine, none")
+        self.in_channels, self.num_classes = in_channels, num_classes
+        norm = nn.BatchNorm2d if mix == "none" else partial(MixBN, mix=mix)
+        # The backbone first: from one seed it draws the very weights its static twin draws.
+        self.backbone = ResidualNet(
+            in_channels=in_channels,
+            num_classes=num_classes,
+            width=width,
+            blocks=blocks,
+            stem_stride=stem_stride,
+            mean=mean,
+            std=std,
+            norm=norm,
+        )
+        self.router = Router(
+            in_channels,
+            self.backbone.regulated_convs(),
+            width=router_width,
+            norm=router_norm,
+            signals=signals,
+            type_hidden=router_type_hidden,
+            type_reaches_features=type_reaches_features,
+        )
+
+    def regulated_convs(self) -> dict[str, int]:
+        """Name and number of filters of each conv the router regulates."""
+        convs = self.backbone.regulated_convs()
+        return {name: convs[name] for name in self.router.conv_names}
+
+    def trace(self, x: Float[Tensor, "n c h w"], *, routing: Routing | None = None) -> Trace:
+        own = self.router(x)
+        route, forced = (own, None) if routing is None else self._overridden(own, routing)
+        control = Control(signals=route.signals, p_type=forced or route.p_type)
+        seen = self.backbone.run(x, control)
+        return Trace(logits=seen.logits, stages=seen.stages, route=route, free=own)
+
+    def _overridden(self, own: Route, routing: Routing) -> tuple[Route, Literal["clean", "adversarial"] | None]:
+        """The route after the override, and the one type that is forced on all, if any."""
+        for name in (*routing.signals, *(routing.scale if not isinstance(routing.scale, (int, float)) else ())):
+            if name not in own.signals:
+                known = ", ".join(own.signals) or "none: this network has no signals"
+                raise UserError(f"no regulated conv {name!r}; known: {known}")
+        signals = {name: self._signal(name, own.signals[name], routing) for name in own.signals}
+        assert own.p_type is not None
+        p_type, forced = own.p_type, None
+        if isinstance(routing.p_type, str):
+            if routing.p_type not in TYPES:
+                raise UserError(f"unknown type {routing.p_type!r}; known: {', '.join(TYPES)}")
+            forced = routing.p_type
+            p_type = torch.zeros_like(p_type)
+            p_type[:, TYPES.index(forced)] = 1
+        elif routing.p_type is not None:
+            share = torch.as_tensor(routing.p_type, dtype=p_type.dtype, device=p_type.device)
+            if share.ndim > 1 or (share.ndim == 1 and len(share) != len(p_type)):
+                raise UserError(f"p_type must be one share or one per image ({len(p_type)}), got {tuple(share.shape)}")
+            if bool(((share < 0) | (share > 1)).any()):
+                raise UserError("p_type is the share of the adversarial batch norm and must lie in [0, 1]")
+            share = share.expand(len(p_type))
+            p_type = torch.stack([1 - share, share], dim=1)
+        return Route(signals=signals, p_type=p_type), forced
+
+    @staticmethod
+    def _signal(name: str, own: Tensor, routing: Routing) -> Tensor:
+        signal = own
+        if name in routing.signals:
+            given = routing.signals[name].to(own)
+            if given.ndim not in (1, 2) or given.shape[-1] != own.shape[1] or given.shape[:-1] not in ((), (1,), own.shape[:1]):
+                raise UserError(
+                    f"signals of {name!r} must be ({own.shape[1]},) or ({own.shape[0]}, {own.shape[1]}), "
+                    f"got {tuple(given.shape)}"
+                )
+            signal = given.expand_as(own)
+        factor = routing.scale if isinstance(routing.scale, (int, float)) else routing.scale.get(name, 1.0)
+        return signal if factor == 1 else signal * factor

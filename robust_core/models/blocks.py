@@ -1,0 +1,155 @@
+"""The pieces residual networks are made of, each conv open to a router.
+
+A static network runs its blocks with no `control`. A dynamic one hands each block a `Control`: for every regulated conv a
+factor per filter, and for every mixed batch norm the share of its two halves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from robust_core.types import TYPES, TypeName
+
+MakeNorm = Callable[[int], nn.Module]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Control:
+    """A router's decisions for one batch: signals ω_j (N, C_j) by conv name; P(type) (N, 2), or one type for all."""
+
+    signals: Mapping[str, Float[Tensor, "n filters"]] = field(default_factory=dict)
+    p_type: Float[Tensor, "n 2"] | TypeName | None = None
+
+
+class MixBN(nn.Module):
+    """Two batch norms over one conv, mixed by P(type): P[clean]·BN_clean(u) + P[adversarial]·BN_adversarial(u).
+
+    A type given by name runs that half alone (and in training updates its statistics alone).
+    mix="full" keeps statistics and affine parameters apart; mix="affine" shares the statistics and keeps two affines.
+    Source: AW-Net (arXiv 2306.03430), φ_j in METHODS §1; "affine" is our option, after the dual-BN literature.
+    """
+
+    def __init__(self, channels: int, *, mix: str = "full") -> None:
+        super().__init__()
+        self.mix = mix
+        if mix == "full":
+            self.clean = nn.BatchNorm2d(channels)
+            self.adversarial = nn.BatchNorm2d(channels)
+        else:
+            self.shared = nn.BatchNorm2d(channels, affine=False)
+            # Rows are TYPES: one scale and one shift a type.
+            self.weight = nn.Parameter(torch.ones(len(TYPES), channels))
+            self.bias = nn.Parameter(torch.zeros(len(TYPES), channels))
+
+    def forward(
+        self, u: Float[Tensor, "n c h w"], p_type: Tensor | TypeName, signal: Tensor | None = None
+    ) -> Float[Tensor, "n c h w"]:
+        """signal: ω of the conv before it, (N, C); the norm takes it along so that a frozen view may fold it in."""
+        u = scaled(u, signal)
+        if self.mix == "affine":
+            return self._two_affines(u, p_type)
+        if isinstance(p_type, str):
+            half: nn.Module = self.clean if p_type == "clean" else self.adversarial
+            mixed: Tensor = half(u)
+            return mixed
+        p = p_type.to(u.dtype)[:, :, None, None, None]
+        mixed = p[:, 0] * self.clean(u) + p[:, 1] * self.adversarial(u)
+        return mixed
+
+    def _two_affines(self, u: Tensor, p_type: Tensor | TypeName) -> Tensor:
+        if isinstance(p_type, str):
+            row = TYPES.index(p_type)
+            weight, bias = self.weight[row][None], self.bias[row][None]
+        else:
+            weight, bias = p_type @ self.weight, p_type @ self.bias
+        normed: Tensor = self.shared(u)
+        return normed * weight[:, :, None, None].to(u.dtype) + bias[:, :, None, None].to(u.dtype)
+
+
+class ScaleShift(nn.Module):
+    """What is left of a norm once its statistics are fixed: one scale and one shift per channel and type.
+
+    With P(type) and ω given, norm and signal together are one multiply-add per element. Rows are TYPES (or one row).
+    """
+
+    def __init__(self, rows: int, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.ones(rows, channels))
+        self.register_buffer("shift", torch.zeros(rows, channels))
+
+    def forward(self, u: Tensor, p_type: Tensor | TypeName | None, signal: Tensor | None = None) -> Tensor:
+        if len(self.scale) == 1 or p_type is None:
+            scale, shift = self.scale[:1], self.shift[:1]
+        elif isinstance(p_type, str):
+            row = TYPES.index(p_type)
+            scale, shift = self.scale[row : row + 1], self.shift[row : row + 1]
+        else:
+            scale, shift = p_type @ self.scale, p_type @ self.shift
+        if signal is not None:
+            scale = scale * signal
+        return torch.addcmul(shift[:, :, None, None], u, scale[:, :, None, None])
+
+
+def scaled(u: Float[Tensor, "n c h w"], signal: Tensor | None) -> Float[Tensor, "n c h w"]:
+    """ω ⊗ u. Scaling a conv's output per sample equals scaling its filters, and keeps the batch in one call."""
+    return u if signal is None else u * signal[:, :, None, None].to(u.dtype)
+
+
+def regulated(
+    conv: nn.Module, norm: nn.Module, x: Tensor, control: Control | None = None, name: str = ""
+) -> Float[Tensor, "n c h w"]:
+    """norm((ω ⊗ W) * x), with ω and P(type) taken from `control` where there is one."""
+    u: Tensor = conv(x)
+    if control is None:
+        y: Tensor = norm(u)
+        return y
+    signal = control.signals.get(name)
+    y = norm(u, control.p_type, signal) if isinstance(norm, (MixBN, ScaleShift)) else norm(scaled(u, signal))
+    return y
+
+
+class BasicBlock(nn.Module):
+    """ReLU(norm(conv) → ReLU → norm(conv) + shortcut), with a 1×1 conv + norm shortcut where the shape changes."""
+
+    def __init__(self, name: str, c_in: int, c_out: int, *, stride: int, norm: MakeNorm) -> None:
+        super().__init__()
+        self.name = name
+        self.conv1 = nn.Conv2d(c_in, c_out, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = norm(c_out)
+        self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1, bias=False)
+        self.bn2 = norm(c_out)
+        # One ReLU a use, never in place: captum's DeepLift is silently wrong on shared ones.
+        self.relu1 = nn.ReLU()
+        self.relu2 = nn.ReLU()
+        # An empty Sequential is the identity, so that state dicts have the usual keys (shortcut.0, shortcut.1).
+        self.shortcut = nn.Sequential()
+        if stride != 1 or c_in != c_out:
+            self.shortcut = nn.Sequential(nn.Conv2d(c_in, c_out, 1, stride=stride, bias=False), norm(c_out))
+
+    def forward(self, x: Tensor, control: Control | None = None) -> Tensor:
+        y = self.relu1(regulated(self.conv1, self.bn1, x, control, f"{self.name}.conv1"))
+        y = regulated(self.conv2, self.bn2, y, control, f"{self.name}.conv2")
+        side = regulated(self.shortcut[0], self.shortcut[1], x, control) if len(self.shortcut) else x
+        out: Tensor = self.relu2(y + side)
+        return out
+
+    def regulated_convs(self) -> dict[str, int]:
+        """Name and number of filters of each conv a router may regulate."""
+        return {
+            f"{self.name}.conv1": self.conv1.out_channels,
+            f"{self.name}.conv2": self.conv2.out_channels,
+        }
+
+
+class Stage(nn.Sequential):
+    """Blocks in a row at one resolution; a Sequential (and so the usual state dict keys) that passes `control` on."""
+
+    def forward(self, x: Tensor, control: Control | None = None) -> Tensor:
+        for block in self:
+            x = block(x, control)
+        return x

@@ -1,0 +1,163 @@
+"""AW-Net against its equations: the static twin, filters scaled sample by sample, batch norms mixed, routes overridden."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from robust_core.models import AWNet, build
+from robust_core.models.blocks import MixBN
+from robust_core.types import TYPES, Routing, UserError
+from tests.conftest import TINY, lived_in
+
+MIXES = ["full", "affine", "none"]
+
+
+def aw_net(**options: object) -> AWNet:
+    net = build("aw_net", in_channels=1, num_classes=10, seed=0, **TINY, **options)
+    assert isinstance(net, AWNet)
+    return net
+
+
+@pytest.mark.parametrize("mix", MIXES)
+@pytest.mark.parametrize("training", [False, True])
+def test_fresh_aw_net_is_its_static_twin_to_the_bit(mix: str, training: bool, images: torch.Tensor) -> None:
+    twin = build("residual", in_channels=1, num_classes=10, seed=0, **TINY).train(training)
+    net = aw_net(mix=mix).train(training)
+    if mix == "affine":  # normalising first and scaling after rounds differently
+        torch.testing.assert_close(net(images), twin(images), rtol=1e-5, atol=1e-6)
+    else:
+        assert torch.equal(net(images), twin(images))
+    seen = net.trace(images).route
+    assert all(bool((signal == 1).all()) for signal in seen.signals.values())
+    assert seen.p_type is not None
+    assert bool((seen.p_type == 0.5).all())
+
+
+def test_scaling_outputs_equals_scaling_filters_sample_by_sample(images: torch.Tensor) -> None:
+    net = lived_in(aw_net())
+    conv = net.backbone.layer1[0].conv1
+    x = torch.rand(6, 8, 14, 14, generator=torch.Generator().manual_seed(2))
+    signal = net.trace(images).route.signals["layer1.0.conv1"]
+    assert signal.std() > 0
+    by_output = conv(x) * signal[:, :, None, None]
+    by_weight = torch.cat(
+        [F.conv2d(x[i : i + 1], conv.weight * signal[i][:, None, None, None], padding=1) for i in range(6)]
+    )
+    torch.testing.assert_close(by_output, by_weight, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("mix", ["full", "affine"])
+def test_mixture_of_two_batch_norms_by_hand(mix: str) -> None:
+    norm = MixBN(3, mix=mix).eval()
+    generator = torch.Generator().manual_seed(0)
+    for tensor in (*norm.parameters(), *norm.buffers()):
+        if tensor.is_floating_point():
+            tensor.data.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
+    u = torch.rand(2, 3, 4, 4, generator=generator)
+    p = torch.tensor([[0.3, 0.7], [1.0, 0.0]])
+    clean, adversarial = norm(u, "clean"), norm(u, "adversarial")
+    assert (clean - adversarial).abs().max() > 0.01
+    expected = p[:, 0, None, None, None] * clean + p[:, 1, None, None, None] * adversarial
+    torch.testing.assert_close(norm(u, p), expected)
+    if mix == "full":
+        half = norm.clean
+        by_hand = (u - half.running_mean[:, None, None]) / torch.sqrt(half.running_var[:, None, None] + half.eps)
+        torch.testing.assert_close(clean, by_hand * half.weight[:, None, None] + half.bias[:, None, None])
+
+
+def test_a_forced_type_trains_that_half_alone(images: torch.Tensor) -> None:
+    net = aw_net().train()
+    net.trace(images, routing=Routing(p_type="adversarial"))
+    halves = [m for m in net.modules() if isinstance(m, MixBN)]
+    assert halves
+    assert all(int(m.adversarial.num_batches_tracked) == 1 and int(m.clean.num_batches_tracked) == 0 for m in halves)
+
+
+def test_gradient_of_the_logits_runs_through_the_router(images: torch.Tensor) -> None:
+    net = lived_in(aw_net())
+    x = images.clone().requires_grad_()
+    seen = net.trace(x)
+    (free,) = torch.autograd.grad(seen.logits.sum(), x)
+    held = net.trace(x, routing=Routing.like(net.trace(images).route))
+    (fixed,) = torch.autograd.grad(held.logits.sum(), x)
+    torch.testing.assert_close(held.logits, seen.logits)
+    assert (free - fixed).abs().max() > 1e-6
+
+
+def test_own_route_put_back_in_changes_nothing(images: torch.Tensor) -> None:
+    net = lived_in(aw_net())
+    own = net.trace(images)
+    again = net.trace(images, routing=Routing.like(own.route))
+    torch.testing.assert_close(again.logits, own.logits)
+    torch.testing.assert_close(again.route.p_type, again.free.p_type)
+
+
+def test_overrides_do_what_they_say_and_touch_no_weight(images: torch.Tensor) -> None:
+    net = lived_in(aw_net())
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    own = net.trace(images)
+    forced = {t: net.trace(images, routing=Routing(p_type=t)) for t in TYPES}
+    assert not torch.allclose(forced["clean"].logits, forced["adversarial"].logits)
+    torch.testing.assert_close(net.trace(images, routing=Routing(p_type=1.0)).logits, forced["adversarial"].logits)
+    torch.testing.assert_close(net.trace(images, routing=Routing(p_type=0.0)).logits, forced["clean"].logits)
+    shares = own.route.p_type[:, 1]
+    torch.testing.assert_close(net.trace(images, routing=Routing(p_type=shares)).logits, own.logits)
+    # One image's route on another: the first image's signals for all.
+    name = "layer1.0.conv2"
+    lent = net.trace(images, routing=Routing(signals={name: own.route.signals[name][0]}))
+    torch.testing.assert_close(lent.logits[0], own.logits[0])
+    assert not torch.allclose(lent.logits[1:], own.logits[1:])
+    assert torch.equal(lent.free.signals[name], own.route.signals[name])
+    doubled = net.trace(images, routing=Routing(scale={name: 2.0})).route.signals
+    assert torch.equal(doubled[name], 2 * own.route.signals[name])
+    assert torch.equal(doubled["layer1.0.conv1"], own.route.signals["layer1.0.conv1"])
+    assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("routing", "message"),
+    [
+        (Routing(p_type="robust"), "known: clean, adversarial"),  # type: ignore[arg-type]
+        (Routing(p_type=1.5), r"\[0, 1\]"),
+        (Routing(p_type=torch.zeros(3)), "one per image"),
+        (Routing(signals={"layer9.0.conv1": torch.ones(8)}), "known: layer1.0.conv1"),
+        (Routing(scale={"layer9": 1.0}), "no regulated conv"),
+        (Routing(signals={"layer1.0.conv1": torch.ones(5)}), r"\(8,\)"),
+    ],
+)
+def test_an_override_that_does_not_fit_is_refused(routing: Routing, message: str, images: torch.Tensor) -> None:
+    with pytest.raises(UserError, match=message):
+        aw_net().trace(images, routing=routing)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mix": "none"},
+        {"signals": False},
+        {"router_norm": "batch"},
+        {"router_norm": "none"},
+        {"router_width": 4, "router_type_hidden": 8},
+        {"type_reaches_features": False},
+    ],
+)
+def test_open_choices_are_options(options: dict[str, object], images: torch.Tensor) -> None:
+    net = lived_in(aw_net(**options)).train()
+    seen = net.trace(images)
+    assert bool(seen.route.signals) == options.get("signals", True)
+    assert any(isinstance(m, MixBN) for m in net.modules()) == (options.get("mix") != "none")
+    norms = [m for m in net.router.modules() if isinstance(m, (nn.GroupNorm, nn.BatchNorm2d))]
+    assert {type(m) for m in norms} == {
+        "batch": {nn.BatchNorm2d}, "none": set()
+    }.get(str(options.get("router_norm")), {nn.GroupNorm})  # fmt: skip
+    seen.route.p_type[:, 0].log().sum().backward()  # type: ignore[index]
+    reached = net.router.features[0].weight.grad is not None
+    assert reached == options.get("type_reaches_features", True)
+
+
+def test_unknown_mix_is_refused() -> None:
+    with pytest.raises(UserError, match="known: full, affine, none"):
+        aw_net(mix="half")

@@ -1,0 +1,59 @@
+"""The frozen view computes what the network computes, follows its updates in place, and leaves it alone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from robust_core.frozen import Frozen, frozen
+from robust_core.models import build
+from robust_core.models.blocks import MixBN
+from robust_core.types import Classifier, Routing
+from tests.conftest import TINY, lived_in
+
+
+def test_view_equals_the_network(any_net: Classifier, images: torch.Tensor, device: torch.device) -> None:
+    net, x = any_net.to(device), images.to(device)
+    view = frozen(net)
+    torch.testing.assert_close(view(x), net(x), rtol=1e-4, atol=1e-4)
+    assert not any(isinstance(m, (torch.nn.BatchNorm2d, MixBN)) for m in getattr(view, "backbone", view).modules())
+    assert not any(p.requires_grad for p in view.parameters())
+
+
+@pytest.mark.parametrize("mix", ["full", "affine", "none"])
+def test_view_of_every_mix_and_route(mix: str, images: torch.Tensor) -> None:
+    net = lived_in(build("aw_net", in_channels=1, num_classes=10, seed=0, mix=mix, **TINY))
+    view = frozen(net)
+    for routing in (None, Routing(p_type="clean"), Routing(p_type="adversarial"), Routing(p_type=0.3, scale=1.5)):
+        seen, expected = view.trace(images, routing=routing), net.trace(images, routing=routing)
+        torch.testing.assert_close(seen.logits, expected.logits, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(seen.route.p_type, expected.route.p_type)
+
+
+def test_input_gradient_is_the_network_s(any_net: Classifier, images: torch.Tensor) -> None:
+    def gradient(net: Classifier) -> torch.Tensor:
+        x = images.clone().requires_grad_()
+        return torch.autograd.grad(net(x).logsumexp(dim=1).sum(), x)[0]
+
+    torch.testing.assert_close(gradient(frozen(any_net)), gradient(any_net), rtol=1e-3, atol=1e-5)
+
+
+def test_refresh_follows_an_update_without_new_memory(any_net: Classifier, images: torch.Tensor) -> None:
+    keeper = Frozen(any_net)
+    view = keeper.refresh()
+    addresses = {name: tensor.data_ptr() for name, tensor in view.state_dict().items()}
+    before = view(images)
+    lived_in(any_net)
+    assert keeper.refresh() is view
+    assert addresses == {name: tensor.data_ptr() for name, tensor in view.state_dict().items()}
+    assert (view(images) - before).abs().max() > 1e-3
+    torch.testing.assert_close(view(images), any_net(images), rtol=1e-4, atol=1e-4)
+
+
+def test_network_is_left_as_it_was(any_net: Classifier) -> None:
+    any_net.train()
+    before = {k: v.clone() for k, v in any_net.state_dict().items()}
+    frozen(any_net)
+    assert any_net.training
+    assert all(p.requires_grad for p in any_net.parameters())
+    assert all(torch.equal(before[k], v) for k, v in any_net.state_dict().items())
