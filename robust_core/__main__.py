@@ -1,0 +1,213 @@
+"""The command line: train, resume, list, measure, attack. Everything the pages do can be done from here."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+
+from robust_core import checkpoints, data
+from robust_core.attacks import AttackSettings, margin, run
+from robust_core.checkpoints import Card, write_card
+from robust_core.evaluation.accuracy import measure
+from robust_core.training.loop import Training, choose_device
+from robust_core.training.publish import publish
+from robust_core.training.recipe import parse_override, read_recipe
+from robust_core.training.run import Run, runs_folder
+from robust_core.types import Splits, UserError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train, list, measure and attack networks.")
+Device = Annotated[str, typer.Option(help="auto, cuda, mps or cpu")]
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="a recipe, as in recipes/zoo")],
+    to: Annotated[Path | None, typer.Option(help="the run's folder; runs/<recipe> by default")] = None,
+    set_: Annotated[list[str], typer.Option("--set", help="key=value, for example schedule.epochs=3")] = [],  # noqa: B006
+    device: Device = "auto",
+) -> None:
+    """Train a recipe; the finished run is a checkpoint, measured on the test images."""
+    chosen = read_recipe(recipe, overrides=dict(parse_override(text) for text in set_))
+    _train(Run.create(to or runs_folder() / recipe.stem, chosen), device)
+
+
+@app.command()
+def resume(folder: Path, device: Device = "auto") -> None:
+    """Go on with a run that was stopped or killed."""
+    if not (folder / checkpoints.RECIPE).is_file():
+        raise UserError(f"{folder} is not a run: it has no {checkpoints.RECIPE}")
+    if (folder / checkpoints.CARD).is_file():
+        raise UserError(f"{folder} is finished; `python -m robust_core measure {folder}` measures it again")
+    _train(Run(folder), device)
+
+
+def _train(run_: Run, device: str) -> None:
+    where = choose_device(device)
+    splits = data.load(run_.recipe.data.name, progress=_count("loading"))
+    asked = {"stop": False}
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        asked["stop"] = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    with run_.held():
+        complete = Training(run_, splits, device=where, on_event=_tell).train(stop=lambda: asked["stop"])
+        if not complete:
+            typer.echo(f"stopped; go on with: python -m robust_core resume {run_.folder}")
+            raise typer.Exit(3)
+        card = publish(run_, splits, device=where)
+    _measure(run_.folder, card, splits, None, where)
+
+
+def _tell(event: dict[str, Any]) -> None:
+    skip = ("event", "class_clean", "class_robust")
+    shown = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in event.items() if k not in skip}
+    typer.echo(f"{event['event']:>5}  " + "  ".join(f"{k} {v}" for k, v in shown.items()))
+
+
+@app.command(name="list")
+def list_(as_json: Annotated[bool, typer.Option("--json", help="one JSON array instead of a table")] = False) -> None:
+    """Every checkpoint with its measured figures, from its card."""
+    rows = [_row(checkpoint) for checkpoint in checkpoints.find_all()]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    typer.echo(f"{'checkpoint':34} {'method':12} {'params':>9} {'clean':>7} {'robust':>7}  n, attack")
+    for row in rows:
+        if row["problem"]:
+            typer.echo(f"{row['name']:34} {row['problem']}")
+            continue
+        clean, robust = (f"{row[k]:.2%}" if row[k] is not None else "—" for k in ("clean", "robust"))
+        told = f"n = {row['n']}, {row['attack']}" if row["attack"] else "not measured"
+        typer.echo(f"{row['name']:34} {row['method']:12} {row['parameters']:9,} {clean:>7} {robust:>7}  {told}")
+
+
+def _row(checkpoint: checkpoints.Checkpoint) -> dict[str, Any]:
+    card = checkpoint.card
+    row: dict[str, Any] = {"name": checkpoint.name, "problem": checkpoint.problem}
+    if card is None:
+        return row
+    clean, robust = card.clean, card.robust
+    return row | {
+        "title": card.title,
+        "method": card.method,
+        "architecture": card.architecture,
+        "parameters": card.parameters,
+        "clean": clean.accuracy if clean else None,
+        "robust": robust.accuracy if robust else None,
+        "worst_class": robust.worst_class if robust else None,
+        "n": robust.n if robust else None,
+        "attack": robust.attack.describe() if robust and robust.attack else None,
+        "train_seconds": card.train_seconds,
+    }
+
+
+@app.command(name="measure")
+def measure_(
+    checkpoint: str,
+    n: Annotated[int | None, typer.Option(help="the first n test images; all by default")] = None,
+    eps: Annotated[str, typer.Option(help="pixel units of [0, 1], or as 8/255; the validation attack's by default")] = "",
+    device: Device = "auto",
+    write: Annotated[bool, typer.Option(help="write the figures into the card")] = True,
+) -> None:
+    """Measure clean accuracy and PGD-20 on the test images, beside what the card says."""
+    found = checkpoints.find(checkpoint)
+    if found.card is None:
+        raise UserError(found.problem or f"{checkpoint}: no card")
+    splits = data.load(found.card.data_name, progress=_count("loading"))
+    before = found.card
+    after = _measure(found.folder, before, splits, n, choose_device(device), eps=eps, write=write)
+    for kind in ("clean", "robust"):
+        old, new = getattr(before, kind), getattr(after, kind)
+        if old is not None:
+            typer.echo(f"{kind}: the card said {old.accuracy:.2%} of {old.n}; now {new.accuracy:.2%} of {new.n}")
+
+
+def _measure(
+    folder: Path, card: Card, splits: Splits, n: int | None, device: torch.device, *, eps: str = "", write: bool = True
+) -> Card:
+    checkpoint = checkpoints.find(str(folder))
+    net = checkpoints.load(checkpoint, device)
+    attack = read_recipe(folder / checkpoints.RECIPE).validation.attack
+    pgd20 = AttackSettings(name="pgd", norm=attack.norm, eps=eps or attack.eps, steps=20, seed=0)
+    measures = []
+    for settings in (None, pgd20):
+        label = settings.describe() if settings else "clean"
+        result = measure(net, splits.test, settings, n=n, device=device, progress=_count(label))
+        typer.echo(f"{label}: {result.accuracy:.2%} of {result.n} test images, worst class {result.worst_class:.2%}")
+        measures.append(result)
+    card = card.with_measures(measures)
+    if write:
+        write_card(folder, card)
+    return card
+
+
+@app.command()
+def attack(
+    checkpoint: str,
+    index: Annotated[int, typer.Option(help="which test image")] = 0,
+    name: Annotated[str, typer.Option(help="fgsm, pgd, mi_fgsm, cw, apgd_ce, apgd_dlr, square, ...")] = "pgd",
+    norm: Annotated[str, typer.Option(help="linf or l2")] = "linf",
+    eps: Annotated[str, typer.Option(help="pixel units of [0, 1], or as 8/255")] = "0.1",
+    steps: int = 20,
+    step_size: Annotated[float | None, typer.Option(help="pixel units; 2.5·eps/steps by default")] = None,
+    target: Annotated[int | None, typer.Option(help="class to reach; any other class by default")] = None,
+    seed: int = 0,
+    out: Annotated[Path | None, typer.Option(help="write x, x_adv and the settings to this .npz")] = None,
+    device: Device = "cpu",
+) -> None:
+    """Attack one test image and say what the network sees before and after."""
+    found = checkpoints.find(checkpoint)
+    net = checkpoints.load(found, choose_device(device))
+    assert found.card is not None
+    images = data.load(found.card.data_name).test
+    if not 0 <= index < len(images):
+        raise UserError(f"index must be in [0, {len(images)}); got {index}")
+    settings = AttackSettings(name=name, norm=norm, eps=eps, steps=steps, step_size=step_size, seed=seed)
+    x, y = images.floats([index]), images.labels[[index]]
+    x_adv = run(settings, net, x, y, target=target)
+    names = images.class_names
+    for label, image in (("clean", x), ("adversarial", x_adv)):
+        with torch.no_grad():
+            logits = net(image.to(choose_device(device))).cpu()
+        p, k = logits.softmax(dim=1).max(dim=1)
+        typer.echo(f"{label}: {names[int(k)]} ({float(p):.4f}), margin {float(margin(logits, y)):+.3f}")
+    typer.echo(f"true class: {names[int(y)]}; {settings.describe()}")
+    if out is not None:
+        np.savez(out, x=x.numpy(), x_adv=x_adv.cpu().numpy(), y=y.numpy(), settings=settings.model_dump_json())
+        typer.echo(f"wrote {out}")
+
+
+def _count(label: str) -> Any:
+    """A progress line on a terminal, silent elsewhere."""
+    shown = {"at": 0.0}
+
+    def tell(done: int, of: int) -> None:
+        if sys.stderr.isatty() and (time.monotonic() - shown["at"] > 0.2 or done == of):
+            shown["at"] = time.monotonic()
+            end = "\n" if done == of else ""
+            print(f"\r{label}: {done:,} of {of:,}", end=end, file=sys.stderr, flush=True)
+
+    return tell
+
+
+def main() -> None:
+    try:
+        app()
+    except UserError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise SystemExit(2) from error
+
+
+if __name__ == "__main__":
+    main()

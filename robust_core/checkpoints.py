@@ -1,0 +1,220 @@
+"""Finished runs as checkpoints: folders with a card that says what the weights are and what was measured on them.
+
+checkpoints/<data>/<name>/  recipe.toml  history.jsonl  weights.safetensors  card.json
+Nothing is unpickled: weights are safetensors, everything else is text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+
+from robust_core.attacks import AttackSettings
+from robust_core.folders import write_whole
+from robust_core.models import build
+from robust_core.registry import unknown
+from robust_core.types import Classifier, UserError
+
+CARD, WEIGHTS, RECIPE, HISTORY = "card.json", "weights.safetensors", "recipe.toml", "history.jsonl"
+
+
+class Measure(BaseModel):
+    """How many of n test images a network gets right, untouched (attack None) or under one attack. Counts, not shares."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    attack: AttackSettings | None = None
+    n: int = Field(gt=0)
+    correct: int = Field(ge=0)
+    class_n: tuple[int, ...]
+    class_correct: tuple[int, ...]
+    data_name: str
+    data_fingerprint: str
+    seconds: float = Field(ge=0)
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.n
+
+    @property
+    def class_accuracy(self) -> list[float | None]:
+        """None for a class with no image among the n."""
+        return [c / n if n else None for c, n in zip(self.class_correct, self.class_n, strict=True)]
+
+    @property
+    def worst_class(self) -> float:
+        return min(share for share in self.class_accuracy if share is not None)
+
+
+class Card(BaseModel):
+    """What a checkpoint is, and what was measured on it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = 1
+    title: str
+    method: str
+    architecture: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    data_name: str
+    data_fingerprint: str
+    weights_sha256: str
+    parameters: int
+    seed: int
+    train_seconds: float
+    device: str
+    versions: dict[str, str]
+    measures: tuple[Measure, ...] = ()
+    notes: str = ""
+
+    @property
+    def clean(self) -> Measure | None:
+        return next((m for m in self.measures if m.attack is None), None)
+
+    @property
+    def robust(self) -> Measure | None:
+        """The measure under PGD-20, the figure the leaderboard quotes."""
+        return next(
+            (m for m in self.measures if m.attack and m.attack.name == "pgd" and m.attack.steps == 20), None
+        )
+
+    def with_measures(self, new: list[Measure]) -> Card:
+        """The card with these measures added; one of the same attack, data and n is replaced."""
+        keys = {(m.attack, m.n, m.data_fingerprint) for m in new}
+        kept = [m for m in self.measures if (m.attack, m.n, m.data_fingerprint) not in keys]
+        return self.model_copy(update={"measures": (*kept, *new)})
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder that holds a finished run. problem: one sentence on why it cannot be used, or None."""
+
+    folder: Path
+    name: str  # "<data>/<name>", as in URLs and on the command line
+    card: Card | None
+    problem: str | None = None
+
+
+def zoo_folder() -> Path:
+    """Where checkpoints live: ROBUSTLENS_CHECKPOINTS, else `checkpoints` beside the package."""
+    return Path(os.environ.get("ROBUSTLENS_CHECKPOINTS") or Path(__file__).parent.parent / "checkpoints")
+
+
+def find_all(root: Path | None = None) -> list[Checkpoint]:
+    """Every checkpoint under the folder, by name; those with a broken card or no weights carry their problem."""
+    root = root or zoo_folder()
+    folders = {path.parent for kind in (CARD, WEIGHTS) for path in root.glob(f"*/*/{kind}")}
+    return [_read(folder, f"{folder.parent.name}/{folder.name}") for folder in sorted(folders)]
+
+
+def find(name: str, root: Path | None = None) -> Checkpoint:
+    """The checkpoint called "<data>/<name>", or "<name>" where that is unique, or at a folder of that path.
+
+    Raises UserError where there is none, or several.
+    """
+    every = find_all(root)
+    hits = [c for c in every if name in (c.name, c.folder.name)]
+    exact = [c for c in hits if c.name == name]
+    if len(hits) == 1 or exact:
+        return (exact or hits)[0]
+    if hits:
+        raise UserError(f"checkpoint {name!r} is ambiguous: {', '.join(c.name for c in hits)}")
+    folder = Path(name)
+    if (folder / CARD).is_file() or (folder / WEIGHTS).is_file():
+        return _read(folder.resolve(), f"{folder.resolve().parent.name}/{folder.resolve().name}")
+    raise unknown("checkpoint", name, [c.name for c in every])
+
+
+def load(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Classifier:
+    """The network, in eval mode, its weights without gradient. Raises UserError, naming the folder, where it is broken."""
+    card = checkpoint.card
+    if card is None:
+        raise UserError(checkpoint.problem or f"{checkpoint.name}: no card")
+    digest = weights_sha(checkpoint)
+    if digest != card.weights_sha256:
+        raise UserError(
+            f"{checkpoint.name}: {WEIGHTS} is not the file its card describes "
+            f"(SHA-256 {digest[:12]}…, card says {card.weights_sha256[:12]}…); restore it or measure it again"
+        )
+    net = build(
+        card.architecture, in_channels=card.image_shape[0], num_classes=len(card.class_names), seed=0, **card.options
+    )
+    tensors = _read_tensors(checkpoint)
+    wanted = net.state_dict()
+    missing, foreign = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
+    misshaped = [k for k in wanted.keys() & tensors.keys() if wanted[k].shape != tensors[k].shape]
+    if missing or foreign or misshaped:
+        raise UserError(
+            f"{checkpoint.name}: the weights do not fit the card's architecture {card.architecture!r}: "
+            f"missing {missing[:3] or 'none'}, unexpected {foreign[:3] or 'none'}, mis-shaped {misshaped[:3] or 'none'}"
+        )
+    net.load_state_dict(tensors)
+    return net.to(device).eval().requires_grad_(False)
+
+
+def weights_sha(checkpoint: Checkpoint) -> str:
+    """SHA-256 of the weights file as it lies on disk now. Raises UserError where it cannot be read."""
+    path = checkpoint.folder / WEIGHTS
+    try:
+        stat = path.stat()
+        return _digest(str(path), stat.st_size, stat.st_mtime_ns)
+    except OSError as error:
+        raise UserError(f"{checkpoint.name}: {WEIGHTS} cannot be read: {error.strerror}") from error
+
+
+@lru_cache(maxsize=256)
+def _digest(path: str, _size: int, _mtime_ns: int) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def write_card(folder: Path, card: Card) -> None:
+    write_whole(folder / CARD, (card.model_dump_json(indent=1, exclude_none=True) + "\n").encode())
+
+
+def _read(folder: Path, name: str) -> Checkpoint:
+    try:
+        card = Card.model_validate_json((folder / CARD).read_bytes())
+    except OSError as error:
+        return Checkpoint(folder, name, None, f"{name}: {CARD} cannot be read: {error.strerror}")
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        return Checkpoint(folder, name, None, f"{name}: {CARD} is not a valid card: {where}: {first['msg']}")
+    if not (folder / WEIGHTS).is_file():
+        return Checkpoint(folder, name, card, f"{name}: {WEIGHTS} is missing")
+    return Checkpoint(folder, name, card)
+
+
+def _read_tensors(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    try:
+        with safe_open(checkpoint.folder / WEIGHTS, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  it is no dict
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{checkpoint.name}: {WEIGHTS} cannot be read: {error}") from error
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """The events of history.jsonl, oldest first; a torn last line is left out. Empty where there is no history."""
+    path = folder / HISTORY
+    if not path.is_file():
+        return []
+    events: list[dict[str, Any]] = []
+    for line in path.read_bytes().split(b"\n"):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict):
+            events.append(event)
+    return events

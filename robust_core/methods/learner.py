@@ -1,0 +1,154 @@
+"""The student as an objective sees it: passes for batches of known type, and the inner attack on fixed weights.
+
+An objective says which images are clean and which adversarial; what that means for a route (which batch norm, what the
+type head is taught) is settled here once, so every objective trains static and dynamic networks alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int64
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from robust_core.attacks import BALLS, AttackSettings, pgd
+from robust_core.frozen import Frozen
+from robust_core.models.aw_net import AWNet
+from robust_core.models.routed import Routed
+from robust_core.types import TYPES, Classifier, Routing
+
+Images = Float[Tensor, "n c h w"]
+Logits = Float[Tensor, "n k"]
+
+
+class RouteTraining(BaseModel):
+    """How a dynamic network's route is trained; a static one has nothing to do with it. Open in the paper: METHODS §1.
+
+    train_mix: "hard" runs BN_clean on clean and BN_adversarial on adversarial batches (the paper's figure); "soft"
+    trains as it is used at inference; "random" draws the adversarial share per image, so that every mixture an
+    attacker can reach has been trained. skew: 1 draws it uniformly, larger draws it nearer to the image's own type.
+    inner_attack: the path the inner attack takes: "soft" through the router, "adv" with BN_adversarial forced,
+    "both" by turns. type_weight: λ_type. Hard, soft and 1 are nearest to the paper; random and skew are ours.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train_mix: Literal["hard", "soft", "random"] = "hard"
+    skew: float = Field(default=2.0, ge=1.0, le=10.0)
+    inner_attack: Literal["soft", "adv", "both"] = "soft"
+    type_weight: float = Field(default=1.0, ge=0.0)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batch:
+    """One training batch. x: float images in [0, 1]; y: classes; step counts from 0 over the whole run.
+
+    generator: all randomness of this step, so that a resumed run draws what the uninterrupted one drew.
+    """
+
+    x: Images
+    y: Int64[Tensor, " n"]
+    step: int
+    generator: torch.Generator
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Terms:
+    """The named parts of a loss with their weights. `logits` maps "clean" / "adversarial" to what the student said."""
+
+    values: dict[str, Tensor]
+    weights: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def total(self) -> Tensor:
+        return torch.stack([value * self.weights.get(name, 1.0) for name, value in self.values.items()]).sum()
+
+    def __or__(self, other: Terms) -> Terms:
+        return Terms(values=self.values | other.values, weights=self.weights | other.weights)
+
+
+class Learner:
+    """The network in training, with the frozen view its inner attack runs on."""
+
+    def __init__(self, net: Classifier, attack: AttackSettings, route: RouteTraining) -> None:
+        self.net, self.attack, self.route = net, attack, route
+        self.ball = BALLS[attack.norm](attack.eps)
+        self.frozen = Frozen(net)
+        self._terms = Terms(values={})
+
+    @property
+    def dynamic(self) -> bool:
+        return isinstance(self.net, AWNet)
+
+    def perturb(self, batch: Batch, loss: str | Callable[..., Tensor] = "ce") -> Images:
+        """The inner attack: PGD on the eval-mode network with today's weights."""
+        view: nn.Module = self.frozen.refresh()
+        way = self.route.inner_attack
+        if self.dynamic and (way == "adv" or (way == "both" and batch.step % 2)):
+            view = Routed(self.frozen.view, Routing(p_type="adversarial"))
+        return pgd(
+            view,
+            batch.x,
+            batch.y,
+            self.ball,
+            steps=self.attack.steps,
+            step_size=self.attack.step_size,
+            loss=loss,
+            random_start=self.attack.random_start,
+            generator=batch.generator,
+        )
+
+    def clean(self, batch: Batch) -> Logits:
+        """The student's logits on the clean batch, in training mode."""
+        return self._pass(batch.x, torch.zeros(len(batch.x), dtype=torch.long), batch.generator)
+
+    def adversarial(self, batch: Batch, x_adv: Images) -> Logits:
+        """The student's logits on adversarial images, in training mode."""
+        return self._pass(x_adv, torch.ones(len(x_adv), dtype=torch.long), batch.generator)
+
+    def pair(self, batch: Batch, x_adv: Images) -> tuple[Logits, Logits]:
+        """Both. One joint batch where the norms are to see what inference will show them; two where types are told."""
+        if not self.dynamic or self.route.train_mix == "hard":
+            return self.clean(batch), self.adversarial(batch, x_adv)
+        n = len(batch.x)
+        types = torch.arange(2).repeat_interleave(n)
+        logits = self._pass(torch.cat([batch.x, x_adv]), types, batch.generator)
+        return logits[:n], logits[n:]
+
+    def take_terms(self) -> Terms:
+        """The routing terms gathered since the last call."""
+        taken, self._terms = self._terms, Terms(values={})
+        return taken
+
+    def _pass(self, x: Images, types: Int64[Tensor, " n"], generator: torch.Generator) -> Logits:
+        if not self.dynamic:
+            logits: Tensor = self.net(x)
+            return logits
+        types = types.to(x.device)
+        seen = self.net.trace(x, routing=self._training_route(types, generator))
+        # The type head is judged by its own answer, not by the mixture that was imposed.
+        own = seen.free.p_type
+        assert isinstance(own, Tensor)
+        loss = F.nll_loss(own.clamp_min(1e-8).log(), types)
+        right = (own.detach().argmax(dim=1) == types).float().mean()
+        self._gather(loss, right)
+        return seen.logits
+
+    def _training_route(self, types: Int64[Tensor, " n"], generator: torch.Generator) -> Routing | None:
+        if self.route.train_mix == "soft":
+            return None
+        if self.route.train_mix == "hard":
+            return Routing(p_type=TYPES[int(types[0])])  # type: ignore[arg-type]
+        u = torch.rand(len(types), generator=generator, device=generator.device).to(types.device) ** self.route.skew
+        return Routing(p_type=torch.where(types == 1, 1 - u, u))
+
+    def _gather(self, loss: Tensor, right: Tensor) -> None:
+        values = dict(self._terms.values)
+        values["type"] = loss if "type" not in values else (values["type"] + loss) / 2
+        values["type_accuracy"] = right if "type_accuracy" not in values else (values["type_accuracy"] + right) / 2
+        self._terms = Terms(values=values, weights={"type": self.route.type_weight, "type_accuracy": 0.0})

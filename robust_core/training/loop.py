@@ -1,0 +1,229 @@
+"""The training loop: one for all networks and objectives; it knows none of them by name.
+
+All randomness of a step is drawn from (seed, step), so a resumed run is the uninterrupted one, exactly.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from robust_core.attacks.survival import survivors
+from robust_core.data import Augmentation, holdout
+from robust_core.frozen import frozen
+from robust_core.methods import Batch, Learner, Terms, make
+from robust_core.models import build
+from robust_core.training.recipe import Recipe, SchedulePart
+from robust_core.training.run import Run, State
+from robust_core.types import Classifier, ImageSet, Splits, UserError
+
+LOG_EVERY = 20  # steps
+SAVE_EVERY = 30.0  # seconds between saved states, and at the end of each epoch
+
+
+def draw(seed: int, stream: str, number: int) -> torch.Generator:
+    """The generator of one place in the run. Hashed: CPU generators look at 32 bits of their seed only."""
+    digest = hashlib.blake2s(f"{seed}/{stream}/{number}".encode(), digest_size=4).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "big"))
+
+
+def learning_rate(schedule: SchedulePart, step: int, total: int, per_epoch: int) -> float:
+    """The rate of one step: linear rise over the warm-up, then the schedule's fall."""
+    rise = schedule.warmup * total
+    if step < rise:
+        return schedule.lr * (step + 1) / rise
+    if schedule.shape == "multistep":
+        return schedule.lr * 0.1 ** sum(step >= m * per_epoch for m in schedule.milestones)
+    done = (step - rise) / max(total - rise, 1)
+    return schedule.lr * ((1 - done) if schedule.shape == "linear" else (1 + math.cos(math.pi * done)) / 2)
+
+
+class Training:
+    """One run in the making. `train()` goes on from the last saved state to the end, or to where `stop` says so."""
+
+    def __init__(self, run: Run, data: Splits, *, device: torch.device, on_event: Callable[[dict[str, Any]], None]) -> None:
+        self.run, self.recipe, self.device, self.on_event = run, run.recipe, device, on_event
+        recipe = self.recipe
+        rest, self.held_out = holdout(data.train, recipe.data.holdout, recipe.seed)
+        self.images, self.labels = rest.images.to(device), rest.labels.to(device)
+        self.net = fresh_network(recipe, data.train).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.objective = make(recipe.objective.name, **recipe.objective.options)
+        self.learner = Learner(self.net, recipe.attack, recipe.route)
+        self.augment = Augmentation(pad=recipe.data.pad, flip=recipe.data.flip)
+        schedule = recipe.schedule
+        self.optimizer = torch.optim.SGD(
+            self.net.parameters(),
+            lr=schedule.lr,
+            momentum=schedule.momentum,
+            weight_decay=schedule.weight_decay,
+            nesterov=schedule.nesterov and schedule.momentum > 0,
+        )
+        self.per_epoch = len(self.images) // schedule.batch_size
+        if self.per_epoch == 0:
+            raise UserError(f"batch_size {schedule.batch_size} is larger than the {len(self.images)} training images")
+        self.total = self.per_epoch * schedule.epochs
+        self.mean = {k: v.detach().clone() for k, v in self.net.state_dict().items()} if schedule.average else {}
+        self.step, self.seconds, self.best = 0, 0.0, -1.0
+        self.sums: dict[str, float] = {}
+
+    def train(self, *, stop: Callable[[], bool] = lambda: False) -> bool:
+        """True when the run is complete, False when it was stopped; either way its state is saved."""
+        state = self.run.load_state()
+        if state is None:
+            self._log({"event": "start", "parameters": sum(p.numel() for p in self.net.parameters())})
+        else:
+            self._restore(state)
+        started, saved = time.perf_counter() - self.seconds, time.perf_counter()
+        order = torch.empty(0, dtype=torch.long)
+        while self.step < self.total:
+            if stop():
+                self._save()
+                return False
+            if self.step % self.per_epoch == 0 or not len(order):
+                order = torch.randperm(len(self.images), generator=draw(self.recipe.seed, "epoch", self.epoch))
+            terms, lr = self._one_step(order)
+            self.step += 1
+            self.seconds = time.perf_counter() - started
+            if self.step % LOG_EVERY == 0 or self.step == self.total:
+                self._log(self._progress(terms, lr))
+            if self.step % self.per_epoch == 0:
+                self._end_epoch()
+                self.seconds = time.perf_counter() - started
+            if self.step % self.per_epoch == 0 or time.perf_counter() - saved > SAVE_EVERY:
+                self._save()
+                saved = time.perf_counter()
+        return True
+
+    @property
+    def epoch(self) -> int:
+        return self.step // self.per_epoch
+
+    def _one_step(self, order: Tensor) -> tuple[Terms, float]:
+        schedule = self.recipe.schedule
+        generator = draw(self.recipe.seed, "step", self.step)
+        at = self.step % self.per_epoch * schedule.batch_size
+        chosen = order[at : at + schedule.batch_size].to(self.device)
+        x = self.augment(self.images[chosen], generator).float().div_(255)
+        batch = Batch(x=x, y=self.labels[chosen], step=self.step, generator=generator)
+        lr = learning_rate(schedule, self.step, self.total, self.per_epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.net.train()
+        terms = self.objective.loss(self.learner, batch) | self.learner.take_terms()
+        loss = terms.total
+        if not bool(torch.isfinite(loss)):
+            raise UserError(f"the loss became {loss.item()} at step {self.step}; a lower schedule.lr usually helps")
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self._average()
+        for name, value in terms.values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value.item()
+        return terms, lr
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        # A young mean follows quickly: the first weights are noise that should not be remembered.
+        decay = min(self.recipe.schedule.average, (1 + self.step) / (10 + self.step))
+        for name, value in self.net.state_dict().items() if self.mean else ():
+            if value.is_floating_point():
+                self.mean[name].lerp_(value, 1 - decay)
+            else:
+                self.mean[name].copy_(value)
+
+    def _end_epoch(self) -> None:
+        weights = self.mean or self.net.state_dict()
+        figures = self._validate(weights)
+        event = {"event": "epoch", "epoch": self.epoch, "step": self.step, "seconds": round(self.seconds, 2)}
+        event |= {name: total / self.per_epoch for name, total in self.sums.items()}
+        self._log(event | figures)
+        self.sums = {}
+        score = figures[self.recipe.validation.select]
+        if score > self.best:
+            self.best = score
+            self.run.save_weights(weights)
+
+    def _validate(self, weights: dict[str, Tensor]) -> dict[str, Any]:
+        """Clean and robust accuracy on held-out training images, overall and per class."""
+        judge = copy.deepcopy(self.net)
+        judge.load_state_dict(weights)
+        view = frozen(judge)
+        attack = self.recipe.validation.attack
+        clean = survivors(view, self.held_out, None, device=self.device)
+        robust = survivors(view, self.held_out, attack, device=self.device)
+        k = len(self.held_out.class_names)
+        counts = torch.bincount(self.held_out.labels, minlength=k)
+
+        def by_class(right: Tensor) -> list[float | None]:
+            hits = torch.bincount(self.held_out.labels[right], minlength=k)
+            return [h / n if n else None for h, n in zip(hits.tolist(), counts.tolist(), strict=True)]
+
+        c, r = clean.float().mean().item(), robust.float().mean().item()
+        figures: dict[str, Any] = {"clean": c, "robust": r, "w_robust": (c + r) / 2, "n": len(self.held_out)}
+        return figures | {"class_clean": by_class(clean), "class_robust": by_class(robust)}
+
+    def _progress(self, terms: Terms, lr: float) -> dict[str, Any]:
+        rate = self.step / max(self.seconds, 1e-9)
+        event: dict[str, Any] = {"event": "step", "step": self.step, "of": self.total, "lr": lr}
+        event |= {name: value.item() for name, value in terms.values.items()}
+        event["images_per_second"] = round(rate * self.recipe.schedule.batch_size, 1)
+        return event | {"seconds": round(self.seconds, 2), "seconds_left": round((self.total - self.step) / rate, 1)}
+
+    def _log(self, event: dict[str, Any]) -> None:
+        self.run.log(event)
+        self.on_event(event)
+
+    def _save(self) -> None:
+        tensors = {f"net.{k}": v for k, v in self.net.state_dict().items()}
+        tensors |= {f"mean.{k}": v for k, v in self.mean.items()}
+        for name, parameter in self.net.named_parameters():
+            buffer = self.optimizer.state[parameter].get("momentum_buffer")
+            if buffer is not None:
+                tensors[f"momentum.{name}"] = buffer
+        facts = {"step": self.step, "seconds": self.seconds, "best": self.best, "sums": self.sums}
+        self.run.save_state(State(tensors=tensors, facts=facts))
+
+    def _restore(self, state: State) -> None:
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {k.removeprefix(prefix): v.to(self.device) for k, v in state.tensors.items() if k.startswith(prefix)}
+
+        self.net.load_state_dict(part("net."))
+        self.mean = part("mean.")
+        buffers = part("momentum.")
+        for name, parameter in self.net.named_parameters():
+            if name in buffers:
+                self.optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffers[name])
+        self.step, self.seconds = state.facts["step"], state.facts["seconds"]
+        self.best, self.sums = state.facts["best"], dict(state.facts["sums"])
+
+
+def fresh_network(recipe: Recipe, train: ImageSet) -> Classifier:
+    """The recipe's network with its seeded initial weights, for images of this set."""
+    return build(
+        recipe.model.architecture,
+        in_channels=train.shape[0],
+        num_classes=len(train.class_names),
+        seed=recipe.seed,
+        **recipe.model.options,
+    )
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """ "auto" is cuda where there is one, else mps, else cpu. Raises UserError for a device this machine lacks."""
+    present: Iterable[str] = [
+        *(["cuda"] if torch.cuda.is_available() else []),
+        *(["mps"] if torch.backends.mps.is_available() else []),
+        "cpu",
+    ]
+    if name == "auto":
+        return torch.device(next(iter(present)))
+    if name.split(":")[0] not in present:
+        raise UserError(f"device {name!r} is not here; this machine has: {', '.join(present)}")
+    return torch.device(name)

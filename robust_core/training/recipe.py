@@ -1,0 +1,178 @@
+"""A recipe: everything needed to repeat a training, as TOML. Every wrong key, type or range is named with its cure."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from robust_core.attacks import AttackSettings
+from robust_core.methods import OBJECTIVES, RouteTraining
+from robust_core.models import ARCHITECTURES
+from robust_core.registry import unknown
+from robust_core.types import UserError
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataPart(_Part):
+    """name: a known data set, or the path of a folder or zip. holdout: training images kept for selection."""
+
+    name: str = "fashion_mnist_small"
+    holdout: int = Field(default=1000, ge=1)
+    pad: int = Field(default=2, ge=0, le=16)  # pixels of random shift
+    flip: bool = True
+
+
+class ModelPart(_Part):
+    architecture: str = "residual"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _known(self) -> ModelPart:
+        ARCHITECTURES[self.architecture]
+        return self
+
+
+class ObjectivePart(_Part):
+    name: str = "standard"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _known(self) -> ObjectivePart:
+        OBJECTIVES[self.name]
+        return self
+
+
+class SchedulePart(_Part):
+    """SGD. The learning rate rises linearly over the first `warmup` share of the steps, then falls after `shape`.
+
+    milestones: epochs at which "multistep" divides by ten. average: decay of the running mean of the weights that is
+    validated and kept; 0 keeps the last weights themselves.
+    """
+
+    epochs: int = Field(default=5, ge=1, le=10_000)
+    batch_size: int = Field(default=128, ge=1, le=65_536)
+    lr: float = Field(default=0.1, gt=0, le=100)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    nesterov: bool = True
+    weight_decay: float = Field(default=5e-4, ge=0, lt=1)
+    warmup: float = Field(default=0.2, ge=0, lt=1)
+    shape: Literal["linear", "cosine", "multistep"] = "linear"
+    milestones: tuple[int, ...] = ()
+    average: float = Field(default=0.0, ge=0, lt=1)
+
+
+class ValidationPart(_Part):
+    """What selection looks at after each epoch, on held-out training images, never on test images."""
+
+    select: Literal["clean", "robust", "w_robust"] = "w_robust"
+    attack: AttackSettings = AttackSettings(name="pgd", eps=0.1, steps=10)
+
+
+class Recipe(_Part):
+    """The whole of a training. attack is the inner attack; route counts for dynamic networks only."""
+
+    title: str = Field(min_length=1, max_length=80)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    data: DataPart = DataPart()
+    model: ModelPart = ModelPart()
+    objective: ObjectivePart = ObjectivePart()
+    attack: AttackSettings = AttackSettings(name="pgd", eps=0.1, steps=5)
+    route: RouteTraining = RouteTraining()
+    schedule: SchedulePart = SchedulePart()
+    validation: ValidationPart = ValidationPart()
+
+    def to_toml(self) -> str:
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+
+def parse_recipe(text: str, *, overrides: dict[str, Any] | None = None) -> Recipe:
+    """A recipe from TOML text; overrides are dotted keys ("schedule.epochs") with TOML values.
+
+    Raises UserError naming every wrong key or value, one a line.
+    """
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"the recipe is not valid TOML: {error}") from error
+    for key, value in (overrides or {}).items():
+        _put(tree, key, value)
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        raise UserError("\n".join(_sentence(e) for e in error.errors())) from error
+
+
+def read_recipe(path: Path, *, overrides: dict[str, Any] | None = None) -> Recipe:
+    """A recipe from a file. Raises UserError where it cannot be read or is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the recipe {path}: {error}") from error
+    return parse_recipe(text, overrides=overrides)
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """ "schedule.epochs=3" → ("schedule.epochs", 3). The value is TOML; what is not TOML is taken as a string.
+
+    "epochs" alone is taken as "schedule.epochs", since keys of a part are unique over the parts people override.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set takes key=value, for example --set schedule.epochs=3; got {text!r}")
+    try:
+        parsed = tomllib.loads(f"v = {value.strip()}")["v"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    key = key.strip()
+    if "." not in key and key not in Recipe.model_fields:
+        homes = [part for part, model in _parts() if key in model.model_fields and part != "validation"]
+        if len(homes) == 1:
+            key = f"{homes[0]}.{key}"
+        else:
+            raise unknown("recipe key", key, [*Recipe.model_fields, *(f"{p}.{k}" for p, m in _parts() for k in m.model_fields)])
+    return key, parsed
+
+
+def _parts() -> Iterator[tuple[str, type[BaseModel]]]:
+    for name, field in Recipe.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield name, field.annotation
+
+
+def _put(tree: dict[str, Any], key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    for part in path:
+        tree = tree.setdefault(part, {})
+        if not isinstance(tree, dict):
+            raise UserError(f"{key}: {part!r} is a value, not a part of the recipe")
+    tree[last] = value
+
+
+def _sentence(error: Any) -> str:
+    """One pydantic error as one sentence for people."""
+    location = [str(part) for part in error["loc"]]
+    where = ".".join(location)
+    if error["type"] == "extra_forbidden":
+        return str(unknown("recipe key", where, _keys_beside(location)))
+    message = error["msg"].removeprefix("Value error, ")
+    given = error.get("input")
+    told = "" if isinstance(given, dict) or repr(given) in message or str(given) in message else f"; got {given!r}"
+    return f"{where}: {message[0].lower()}{message[1:]}{told}" if where else message
+
+
+def _keys_beside(location: list[str]) -> list[str]:
+    model: type[BaseModel] = Recipe
+    for part in location[:-1]:
+        field = model.model_fields.get(part)
+        inner = [field.annotation, *get_args(field.annotation)] if field else []
+        model = next((t for t in inner if isinstance(t, type) and issubclass(t, BaseModel)), model)
+    prefix = ".".join(location[:-1])
+    return [f"{prefix}.{name}" if prefix else name for name in model.model_fields]

@@ -1,0 +1,104 @@
+"""A run is a folder. Everything a training leaves behind is written here, and only here.
+
+recipe.toml  history.jsonl (append-only, one event a line)  weights.safetensors (the best so far)  state/ (for resume)
+The state is one file, written whole and renamed: after a kill at any moment the last one counts, and the history is
+cut back to where it stood then, so a resumed run tells the same story as one that was never interrupted.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from robust_core.checkpoints import HISTORY, RECIPE, WEIGHTS
+from robust_core.folders import write_tensors, write_whole
+from robust_core.training.recipe import Recipe, read_recipe
+from robust_core.types import UserError
+
+STATE = "state"
+
+
+def runs_folder() -> Path:
+    """Where runs are made: ROBUSTLENS_RUNS, else `runs` in the working directory."""
+    return Path(os.environ.get("ROBUSTLENS_RUNS") or "runs")
+
+
+@dataclass(frozen=True)
+class State:
+    """A training between two steps. tensors: weights, momentum, running means; facts: counters and sums, as JSON."""
+
+    tensors: Mapping[str, Tensor]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of one training."""
+
+    folder: Path
+
+    @staticmethod
+    def create(folder: Path, recipe: Recipe) -> Run:
+        """A new run. Raises UserError where the folder already holds one."""
+        if (folder / RECIPE).exists():
+            raise UserError(f"{folder} already holds a run; resume it, or choose another folder with --to")
+        (folder / STATE).mkdir(parents=True, exist_ok=True)
+        write_whole(folder / RECIPE, recipe.to_toml().encode())
+        return Run(folder)
+
+    @property
+    def recipe(self) -> Recipe:
+        return read_recipe(self.folder / RECIPE)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps every other process from writing this run; the system lets go of it even after kill -9.
+
+        Raises UserError where another process holds it.
+        """
+        (self.folder / STATE).mkdir(exist_ok=True)
+        with open(self.folder / STATE / "lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise UserError(f"{self.folder} is being trained by another process; stop that one first") from error
+            yield
+
+    def log(self, event: Mapping[str, Any]) -> None:
+        """Appends one event."""
+        with open(self.folder / HISTORY, "a", encoding="utf-8") as file:
+            file.write(json.dumps(event, allow_nan=True) + "\n")
+
+    def save_state(self, state: State) -> None:
+        """Keeps the training's state, together with the length the history has now."""
+        history = self.folder / HISTORY
+        facts = {**state.facts, "history_bytes": history.stat().st_size if history.exists() else 0}
+        write_tensors(self.folder / STATE / "state.safetensors", state.tensors, {"facts": json.dumps(facts)})
+
+    def load_state(self) -> State | None:
+        """The last state, with the history cut back to it; None where no state was saved yet (the history is emptied)."""
+        path, history = self.folder / STATE / "state.safetensors", self.folder / HISTORY
+        if not path.exists():
+            history.unlink(missing_ok=True)
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                facts = json.loads(file.metadata()["facts"])
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  it is no dict
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path} cannot be read: {error}; delete it to start this run anew") from error
+        if history.exists():
+            os.truncate(history, min(facts["history_bytes"], history.stat().st_size))
+        return State(tensors=tensors, facts=facts)
+
+    def save_weights(self, weights: Mapping[str, Tensor]) -> None:
+        write_tensors(self.folder / WEIGHTS, weights)

@@ -1,0 +1,86 @@
+"""Recipes: what is written is what is read, and every mistake is named with its cure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from robust_core.data import DATASETS
+from robust_core.methods import make
+from robust_core.models import build
+from robust_core.training.recipe import Recipe, parse_override, parse_recipe, read_recipe
+from robust_core.types import UserError
+
+SHIPPED = sorted((Path(__file__).parents[2] / "recipes").rglob("*.toml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
+def test_shipped_recipes_can_be_made(path: Path) -> None:
+    recipe = read_recipe(path)
+    assert recipe.data.name in DATASETS.names()
+    build(recipe.model.architecture, in_channels=1, num_classes=10, **recipe.model.options)
+    make(recipe.objective.name, **recipe.objective.options)
+
+
+def test_there_are_shipped_recipes() -> None:
+    assert len(SHIPPED) >= 3
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
+def test_written_and_read_again_it_is_the_same(path: Path) -> None:
+    recipe = read_recipe(path)
+    assert parse_recipe(recipe.to_toml()) == recipe
+
+
+def test_defaults_fill_what_is_left_out() -> None:
+    recipe = parse_recipe('title = "x"')
+    assert recipe == Recipe(title="x")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("title = ", "not valid TOML"),
+        ("", "title"),
+        ('title = "x"\nsede = 1', "unknown recipe key 'sede'; did you mean 'seed'"),
+        ('title = "x"\n[schedule]\nepoch = 1', "did you mean 'schedule.epochs'"),
+        ('title = "x"\n[schedule]\nepochs = 0', r"schedule.epochs: .*greater than or equal to 1; got 0"),
+        ('title = "x"\n[schedule]\nepochs = "many"', r"schedule.epochs: .*integer.*got 'many'"),
+        ('title = "x"\n[attack]\nname = "pgd"\neps = 8', r"eps must be in \(0, 1\]; got 8; did you mean 8/255\?"),
+        ('title = "x"\n[attack]\nname = "pdg"', "unknown attack 'pdg'; did you mean 'pgd'"),
+        ('title = "x"\n[attack]\nname = "pgd"\nstep = 3', "did you mean 'steps'"),
+        ('title = "x"\n[model]\narchitecture = "resnet"', "unknown architecture 'resnet'"),
+        ('title = "x"\n[objective]\nname = "adversrial"', "did you mean 'adversarial'"),
+        ('title = "x"\n[route]\ntrain_mix = "medium"', "route.train_mix: .*'hard', 'soft' or 'random'"),
+        ('title = "x"\nseed = -1', "seed: .*greater than or equal to 0; got -1"),
+        ("title = 'x'\nmodel = 3", "model"),
+    ],
+)
+def test_mistakes_are_named_with_their_cure(text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        parse_recipe(text)
+
+
+def test_every_mistake_is_named_at_once() -> None:
+    with pytest.raises(UserError) as caught:
+        parse_recipe('title = "x"\nsede = 1\n[schedule]\nlr = -1\nepochs = 0')
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_eps_may_be_a_fraction() -> None:
+    assert parse_recipe('title = "x"\n[attack]\nname = "pgd"\neps = "8/255"').attack.eps == 8 / 255
+
+
+def test_overrides() -> None:
+    assert parse_override("schedule.epochs=3") == ("schedule.epochs", 3)
+    assert parse_override("epochs=3") == ("schedule.epochs", 3)
+    assert parse_override("data.name=cifar10") == ("data.name", "cifar10")
+    assert parse_override("model.options.blocks=[1, 2]") == ("model.options.blocks", [1, 2])
+    recipe = parse_recipe('title = "x"', overrides=dict([parse_override("epochs=3"), parse_override("seed=4")]))
+    assert recipe.schedule.epochs == 3
+    assert recipe.seed == 4
+    with pytest.raises(UserError, match="key=value"):
+        parse_override("epochs")
+    with pytest.raises(UserError, match="did you mean 'schedule.epochs'"):
+        parse_override("schedule_epochs=3")
