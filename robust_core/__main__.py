@@ -25,6 +25,7 @@ from robust_core.training.run import Run, runs_folder
 from robust_core.types import Splits, UserError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train, list, measure and attack networks.")
+DataName = Annotated[str, typer.Option("--data", help="data set whose test images to take; the card's by default")]
 Device = Annotated[str, typer.Option(help="auto, cuda, mps or cpu")]
 
 
@@ -116,7 +117,10 @@ def _row(checkpoint: checkpoints.Checkpoint) -> dict[str, Any]:
 def measure_(
     checkpoint: str,
     n: Annotated[int | None, typer.Option(help="the first n test images; all by default")] = None,
-    eps: Annotated[str, typer.Option(help="pixel units of [0, 1], or as 8/255; the validation attack's by default")] = "",
+    eps: Annotated[
+        str, typer.Option(help="pixel units of [0, 1], or as 8/255; the validation attack's by default")
+    ] = "",
+    data_name: DataName = "",
     device: Device = "auto",
     write: Annotated[bool, typer.Option(help="write the figures into the card")] = True,
 ) -> None:
@@ -124,7 +128,7 @@ def measure_(
     found = checkpoints.find(checkpoint)
     if found.card is None:
         raise UserError(found.problem or f"{checkpoint}: no card")
-    splits = data.load(found.card.data_name, progress=_count("loading"))
+    splits = data.load(data_name or found.card.data_name, progress=_count("loading"))
     before = found.card
     after = _measure(found.folder, before, splits, n, choose_device(device), eps=eps, write=write)
     for kind in ("clean", "robust"):
@@ -138,8 +142,9 @@ def _measure(
 ) -> Card:
     checkpoint = checkpoints.find(str(folder))
     net = checkpoints.load(checkpoint, device)
-    attack = read_recipe(folder / checkpoints.RECIPE).validation.attack
-    pgd20 = AttackSettings(name="pgd", norm=attack.norm, eps=eps or attack.eps, steps=20, seed=0)
+    recipe = folder / checkpoints.RECIPE
+    trained = read_recipe(recipe).validation.attack if recipe.is_file() else AttackSettings(name="pgd")
+    pgd20 = AttackSettings(name="pgd", norm=trained.norm, eps=eps or trained.eps, steps=20, seed=0)
     measures = []
     for settings in (None, pgd20):
         label = settings.describe() if settings else "clean"
@@ -163,28 +168,34 @@ def attack(
     step_size: Annotated[float | None, typer.Option(help="pixel units; 2.5·eps/steps by default")] = None,
     target: Annotated[int | None, typer.Option(help="class to reach; any other class by default")] = None,
     seed: int = 0,
+    set_: Annotated[list[str], typer.Option("--set", help="any other setting, for example restarts=5 or kappa=0")] = [],  # noqa: B006
+    data_name: Annotated[str, typer.Option("--data", help="image set; by default the one the card names")] = "",
     out: Annotated[Path | None, typer.Option(help="write x, x_adv and the settings to this .npz")] = None,
     device: Device = "cpu",
 ) -> None:
     """Attack one test image and say what the network sees before and after."""
-    found = checkpoints.find(checkpoint)
-    net = checkpoints.load(found, choose_device(device))
+    found, where = checkpoints.find(checkpoint), choose_device(device)
+    net = checkpoints.load(found, where)
     assert found.card is not None
-    images = data.load(found.card.data_name).test
+    images = data.load(data_name or found.card.data_name).test
     if not 0 <= index < len(images):
         raise UserError(f"index must be in [0, {len(images)}); got {index}")
     settings = AttackSettings(name=name, norm=norm, eps=eps, steps=steps, step_size=step_size, seed=seed)
-    x, y = images.floats([index]), images.labels[[index]]
+    changes = dict(parse_override(text) for text in set_)
+    settings = settings.replace(**{key.removeprefix("attack."): value for key, value in changes.items()})
+    x, y = images.floats([index]).to(where), images.labels[[index]].to(where)
+    if target is not None and not 0 <= target < len(images.class_names):
+        raise UserError(f"target must be a class in [0, {len(images.class_names)}); got {target}")
     x_adv = run(settings, net, x, y, target=target)
     names = images.class_names
     for label, image in (("clean", x), ("adversarial", x_adv)):
         with torch.no_grad():
-            logits = net(image.to(choose_device(device))).cpu()
+            logits = net(image)
         p, k = logits.softmax(dim=1).max(dim=1)
         typer.echo(f"{label}: {names[int(k)]} ({float(p):.4f}), margin {float(margin(logits, y)):+.3f}")
     typer.echo(f"true class: {names[int(y)]}; {settings.describe()}")
     if out is not None:
-        np.savez(out, x=x.numpy(), x_adv=x_adv.cpu().numpy(), y=y.numpy(), settings=settings.model_dump_json())
+        np.savez(out, x=x.cpu().numpy(), x_adv=x_adv.cpu().numpy(), y=y.cpu().numpy(), settings=settings.model_dump_json())
         typer.echo(f"wrote {out}")
 
 

@@ -28,7 +28,7 @@ CARD, WEIGHTS, RECIPE, HISTORY = "card.json", "weights.safetensors", "recipe.tom
 
 
 class Measure(BaseModel):
-    """How many of n test images a network gets right, untouched (attack None) or under one attack. Counts, not shares."""
+    """How many of n test images a network gets right, untouched (attack None) or attacked. Counts, not shares."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -85,9 +85,7 @@ class Card(BaseModel):
     @property
     def robust(self) -> Measure | None:
         """The measure under PGD-20, the figure the leaderboard quotes."""
-        return next(
-            (m for m in self.measures if m.attack and m.attack.name == "pgd" and m.attack.steps == 20), None
-        )
+        return next((m for m in self.measures if m.attack and m.attack.name == "pgd" and m.attack.steps == 20), None)
 
     def with_measures(self, new: list[Measure]) -> Card:
         """The card with these measures added; one of the same attack, data and n is replaced."""
@@ -137,9 +135,9 @@ def find(name: str, root: Path | None = None) -> Checkpoint:
 
 
 def load(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Classifier:
-    """The network, in eval mode, its weights without gradient. Raises UserError, naming the folder, where it is broken."""
+    """The network, in eval mode, its weights without gradient. Raises UserError, naming it, where it is broken."""
     card = checkpoint.card
-    if card is None:
+    if card is None or checkpoint.problem:
         raise UserError(checkpoint.problem or f"{checkpoint.name}: no card")
     digest = weights_sha(checkpoint)
     if digest != card.weights_sha256:

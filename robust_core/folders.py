@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes beside the file, flushes to disk, then renames over it. Raises OSError (disk full) with the old file kept."""
+    """Writes beside the file, then renames over it. Raises OSError (a full disk) with the old file kept."""
     beside = path.with_name(path.name + ".tmp")
     try:
         with open(beside, "wb") as file:

@@ -39,7 +39,7 @@ class Frozen:
             if module is net or isinstance(module, BasicBlock):
                 owner = self.view.get_submodule(_name_of(net, self.model, name))
                 for conv, norm in (("conv1", "bn1"), ("conv2", "bn2")):
-                    if hasattr(module, conv):
+                    if conv in dict(module.named_children()):
                         self._fold(module, owner, conv, norm, dynamic)
                 if isinstance(module, BasicBlock) and len(module.shortcut):
                     self._fold(module.shortcut, owner.get_submodule("shortcut"), "0", "1", dynamic)
@@ -110,7 +110,8 @@ def _rows(norms: list[nn.Module]) -> tuple[Tensor, Tensor]:
     scales, shifts = [], []
     for norm in norms:
         assert isinstance(norm, nn.BatchNorm2d)
-        assert norm.running_mean is not None and norm.running_var is not None
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         scale = torch.rsqrt(norm.running_var + norm.eps)
         if norm.affine:
             scale = scale * norm.weight

@@ -12,12 +12,12 @@ T = TypeVar("T")
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """The error for a name nobody registered: says what is known and what was probably meant."""
-    names = sorted(known)
+    """The error for a name nobody registered: what was probably meant, and what is known unless that fills a page."""
+    names = sorted(set(known))
     near = get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return UserError(f"unknown {kind} {name!r}{hint} known: {', '.join(names)}" if near else
-                     f"unknown {kind} {name!r}; known: {', '.join(names)}")
+    listed = "" if near and len(names) > 15 else f"{'' if near else ';'} known: {', '.join(names)}"
+    return UserError(f"unknown {kind} {name!r}{hint}{listed}")
 
 
 class Registry(Generic[T]):

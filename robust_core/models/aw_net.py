@@ -3,7 +3,7 @@
 Router, on the raw image:  features D(x);  ω_j(x) = gain·sigmoid(Linear_j(D(x)));  P_type(x) = softmax(MLP(D(x)))
 Block j:                   u_j = (ω_j ⊗ W_j) * ψ_j;   φ_j = ReLU(BN_mix(u_j) + shortcut(ψ_j))
 Source: Wei, Zhao, Li, "Revisiting the Trade-off between Accuracy and Robustness via Weight Distribution of Filters",
-TPAMI 2024, arXiv 2306.03430. What the paper leaves open is an option here, and its docstring says that the default is ours.
+TPAMI 2024, arXiv 2306.03430. What the paper leaves open is an option, and its docstring says that the default is ours.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ class Router(nn.Module):
 class AWNet(Classifier):
     """A residual net under a router's control.
 
-    width, blocks, stem_stride, mean, std: the static twin's (ResidualNet). mix: "full", "affine" (MixBN), or "none": one plain batch
-    norm, so that signals act alone. signals: False leaves MixBN alone. The remaining router_* options are Router's.
+    width, blocks, stem_stride, mean, std: the static twin's (ResidualNet). mix: "full", "affine" (MixBN), or "none":
+    one plain batch norm, so that signals act alone. signals: False leaves MixBN alone. The rest: Router's options.
     Raises UserError for an unknown mix, and in `trace` for a routing that does not fit.
     """
 
@@ -168,7 +168,11 @@ class AWNet(Classifier):
         signal = own
         if name in routing.signals:
             given = routing.signals[name].to(own)
-            if given.ndim not in (1, 2) or given.shape[-1] != own.shape[1] or given.shape[:-1] not in ((), (1,), own.shape[:1]):
+            if (
+                given.ndim not in (1, 2)
+                or given.shape[-1] != own.shape[1]
+                or given.shape[:-1] not in ((), (1,), own.shape[:1])
+            ):
                 raise UserError(
                     f"signals of {name!r} must be ({own.shape[1]},) or ({own.shape[0]}, {own.shape[1]}), "
                     f"got {tuple(given.shape)}"

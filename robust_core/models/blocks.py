@@ -1,7 +1,7 @@
 """The pieces residual networks are made of, each conv open to a router.
 
-A static network runs its blocks with no `control`. A dynamic one hands each block a `Control`: for every regulated conv a
-factor per filter, and for every mixed batch norm the share of its two halves.
+A static network runs its blocks with no `control`. A dynamic one hands each block a `Control`: for every regulated conv
+a factor per filter, and for every mixed batch norm the share of its two halves.
 """
 
 from __future__ import annotations
@@ -76,6 +76,9 @@ class ScaleShift(nn.Module):
 
     With P(type) and ω given, norm and signal together are one multiply-add per element. Rows are TYPES (or one row).
     """
+
+    scale: Tensor
+    shift: Tensor
 
     def __init__(self, rows: int, channels: int) -> None:
         super().__init__()

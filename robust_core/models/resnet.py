@@ -1,4 +1,4 @@
-"""The residual family for 28–32 px images: one class, from 0.1 M parameters up, with the usual CIFAR state dict keys."""
+"""The residual family for 28–32 px images: one class, from 0.1 M parameters up, with the usual CIFAR keys."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from robust_core.types import Classifier, Routing, Trace, UserError
 
 class Normalize(nn.Module):
     """(x - mean) / std per channel. Not part of the state dict: it is said in the architecture's options."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()

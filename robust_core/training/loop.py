@@ -48,12 +48,15 @@ def learning_rate(schedule: SchedulePart, step: int, total: int, per_epoch: int)
 class Training:
     """One run in the making. `train()` goes on from the last saved state to the end, or to where `stop` says so."""
 
-    def __init__(self, run: Run, data: Splits, *, device: torch.device, on_event: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self, run: Run, data: Splits, *, device: torch.device, on_event: Callable[[dict[str, Any]], None]
+    ) -> None:
         self.run, self.recipe, self.device, self.on_event = run, run.recipe, device, on_event
         recipe = self.recipe
         rest, self.held_out = holdout(data.train, recipe.data.holdout, recipe.seed)
         self.images, self.labels = rest.images.to(device), rest.labels.to(device)
-        self.net = fresh_network(recipe, data.train).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net = fresh_network(recipe, data.train).to(device)
+        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.objective = make(recipe.objective.name, **recipe.objective.options)
         self.learner = Learner(self.net, recipe.attack, recipe.route)
         self.augment = Augmentation(pad=recipe.data.pad, flip=recipe.data.flip)
@@ -121,7 +124,7 @@ class Training:
         if not bool(torch.isfinite(loss)):
             raise UserError(f"the loss became {loss.item()} at step {self.step}; a lower schedule.lr usually helps")
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimizer.step()
         self._average()
         for name, value in terms.values.items():

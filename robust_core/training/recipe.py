@@ -137,7 +137,9 @@ def parse_override(text: str) -> tuple[str, Any]:
         if len(homes) == 1:
             key = f"{homes[0]}.{key}"
         else:
-            raise unknown("recipe key", key, [*Recipe.model_fields, *(f"{p}.{k}" for p, m in _parts() for k in m.model_fields)])
+            dotted = [f"{part}.{k}" for part, model in _parts() for k in model.model_fields]
+            bare = [k.rpartition(".")[2] for k in dotted]
+            raise unknown("recipe key", key, [*Recipe.model_fields, *dotted, *bare])
     return key, parsed
 
 

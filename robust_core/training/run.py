@@ -85,7 +85,7 @@ class Run:
         write_tensors(self.folder / STATE / "state.safetensors", state.tensors, {"facts": json.dumps(facts)})
 
     def load_state(self) -> State | None:
-        """The last state, with the history cut back to it; None where no state was saved yet (the history is emptied)."""
+        """The last state, with the history cut back to it; None (and no history) where none was saved."""
         path, history = self.folder / STATE / "state.safetensors", self.folder / HISTORY
         if not path.exists():
             history.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Training: it learns, it repeats itself, it resumes exactly after a kill at any moment, and it keeps the best by held-out data."""
+"""Training: it learns, repeats itself, resumes exactly after a kill, and keeps the best by held-out data."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ validation = { attack = { name = "pgd", eps = 0.1, steps = 2 } }
 """
 
 
-def tiny(architecture: str = "residual", objective: str = "standard", mix: str = "hard", average: float = 0.0) -> Recipe:
+def tiny(
+    architecture: str = "residual", objective: str = "standard", mix: str = "hard", average: float = 0.0
+) -> Recipe:
     options = "{ clean_weight = 0.5 }" if objective == "adversarial" else "{}"
     return parse_recipe(TEXT % (architecture, objective, options, mix, average))
 
@@ -87,7 +89,13 @@ def test_it_learns_and_writes_its_history(made: Splits, tmp_path: Path) -> None:
     ],
 )
 def test_resume_after_a_death_anywhere_is_exact(
-    architecture: str, objective: str, mix: str, average: float, made: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    architecture: str,
+    objective: str,
+    mix: str,
+    average: float,
+    made: Splits,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(loop, "LOG_EVERY", 1)
     recipe = tiny(architecture, objective, mix, average)
@@ -154,7 +162,9 @@ def test_a_full_disk_leaves_the_last_good_state(made: Splits, tmp_path: Path, mo
     assert timeless(run.folder) == timeless(tmp_path / "b")
 
 
-def test_the_best_epoch_is_kept_by_held_out_figures(made: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_epoch_is_kept_by_held_out_figures(
+    made: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = Run.create(tmp_path / "a", tiny())
     scores = iter([0.2, 0.9, 0.5])
     seen: list[torch.Tensor] = []
@@ -229,7 +239,9 @@ def test_kill_9_and_resume_on_the_command_line(made: Splits, tmp_path: Path) -> 
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (history.exists() and b'"epoch": 3' in history.read_bytes()):
         time.sleep(0.02)
-    second = subprocess.run([*command[:3], "resume", "run"], cwd=tmp_path, env=env | {"PYTHONPATH": path}, capture_output=True, text=True)
+    second = subprocess.run(
+        [*command[:3], "resume", "run"], cwd=tmp_path, env=env | {"PYTHONPATH": path}, capture_output=True, text=True
+    )
     assert second.returncode == 2
     assert "another process" in second.stderr
     process.send_signal(signal.SIGKILL)

@@ -1,0 +1,157 @@
+"""Objectives against numbers worked out by hand, and what a route is taught during training."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from robust_core.attacks import AttackSettings
+from robust_core.methods import OBJECTIVES, Batch, Learner, RouteTraining, Terms, make
+from robust_core.models import AWNet, build
+from robust_core.types import Classifier, UserError
+from tests.conftest import TINY, lived_in
+
+ATTACK = AttackSettings(name="pgd", eps=0.1, steps=2)
+
+
+def batch(n: int = 6, step: int = 0) -> Batch:
+    generator = torch.Generator().manual_seed(3)
+    x = torch.rand(n, 1, 28, 28, generator=generator)
+    return Batch(x=x, y=torch.arange(n) % 10, step=step, generator=generator)
+
+
+def learner(name: str = "residual", **route: object) -> Learner:
+    net = lived_in(build(name, in_channels=1, num_classes=10, seed=0, **TINY))
+    return Learner(net.train(), ATTACK, RouteTraining(**route))  # type: ignore[arg-type]
+
+
+def test_terms_by_hand() -> None:
+    terms = Terms(values={"a": torch.tensor(2.0), "b": torch.tensor(3.0)}, weights={"b": 0.5})
+    assert terms.total.item() == 3.5
+    both = terms | Terms(values={"c": torch.tensor(10.0)}, weights={"c": 0.1})
+    assert both.total.item() == pytest.approx(4.5)
+
+
+def test_standard_is_cross_entropy_on_clean_images() -> None:
+    student = learner()
+    now = batch()
+    got = make("standard").loss(student, now).total
+    log_p = student.net(now.x).log_softmax(dim=1)  # training mode: the batch's own statistics, the same twice
+    by_hand = -sum(log_p[i, int(now.y[i])] for i in range(6)) / 6
+    torch.testing.assert_close(got, by_hand)
+
+
+def test_adversarial_is_cross_entropy_on_what_the_inner_attack_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    student, now = learner(), batch()
+    x_adv = (now.x + 0.05).clamp(0, 1)
+    monkeypatch.setattr(student, "perturb", lambda batch: x_adv)
+    got = make("adversarial").loss(student, now)
+    torch.testing.assert_close(got.total, F.cross_entropy(student.net(x_adv), now.y))
+    mixed = make("adversarial", clean_weight=0.25).loss(student, now)
+    clean, adv = F.cross_entropy(student.net(now.x), now.y), F.cross_entropy(student.net(x_adv), now.y)
+    torch.testing.assert_close(mixed.total, 0.25 * clean + 0.75 * adv)
+
+
+@pytest.mark.parametrize("name", ["residual", "aw_net"])
+def test_inner_attack_raises_the_loss_inside_its_ball_and_leaves_the_net_alone(name: str) -> None:
+    student, now = learner(name), batch()
+    before = {k: v.clone() for k, v in student.net.state_dict().items()}
+    x_adv = student.perturb(now)
+    assert (x_adv - now.x).abs().max() <= 0.1
+    assert (x_adv - now.x).abs().max() > 0.05
+    student.net.eval()
+    assert F.cross_entropy(student.net(x_adv), now.y) > F.cross_entropy(student.net(now.x), now.y)
+    assert all(torch.equal(before[k], v) for k, v in student.net.state_dict().items())
+    assert all(p.grad is None for p in student.net.parameters())
+
+
+def test_inner_attack_follows_the_weights() -> None:
+    student = learner()
+    first = student.perturb(batch())
+    with torch.no_grad():
+        for p in student.net.parameters():
+            p.neg_()
+    assert not torch.equal(first, student.perturb(batch()))
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES.names())
+@pytest.mark.parametrize("mix", ["hard", "soft", "random"])
+def test_every_objective_trains_a_routed_net(objective: str, mix: str) -> None:
+    student = learner("aw_net", train_mix=mix)
+    terms = make(objective).loss(student, batch()) | student.take_terms()
+    assert {"type", "type_accuracy"} <= terms.values.keys()
+    terms.total.backward()
+    assert isinstance(student.net, AWNet)
+    assert student.net.router.type_head[-1].weight.grad.abs().sum() > 0
+    assert not student.take_terms().values
+
+
+def test_type_loss_by_hand_and_its_weight() -> None:
+    student, now = learner("aw_net", train_mix="hard", type_weight=0.3), batch()
+    student.clean(now)
+    student.adversarial(now, now.x)
+    terms = student.take_terms()
+    assert isinstance(student.net, AWNet)
+    p = student.net.router(now.x).p_type
+    assert p is not None
+    by_hand = (-p[:, 0].log().mean() - p[:, 1].log().mean()) / 2
+    torch.testing.assert_close(terms.values["type"], by_hand)
+    torch.testing.assert_close(terms.total, 0.3 * by_hand)
+    right = ((p.argmax(1) == 0).float().mean() + (p.argmax(1) == 1).float().mean()) / 2
+    torch.testing.assert_close(terms.values["type_accuracy"], right)
+
+
+def test_what_each_mix_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    imposed: list[object] = []
+
+    def watched(student: Learner) -> Learner:
+        original = student.net.trace
+
+        def trace(x: torch.Tensor, *, routing: object = None) -> object:
+            imposed.append((len(x), routing))
+            return original(x, routing=routing)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(student.net, "trace", trace)
+        return student
+
+    now = batch()
+    watched(learner("aw_net", train_mix="hard")).pair(now, now.x)
+    assert [(n, r.p_type) for n, r in imposed] == [(6, "clean"), (6, "adversarial")]  # type: ignore[union-attr,misc,attr-defined]
+    imposed.clear()
+    watched(learner("aw_net", train_mix="soft")).pair(now, now.x)
+    assert imposed == [(12, None)]
+    imposed.clear()
+    watched(learner("aw_net", train_mix="random", skew=3.0)).pair(batch(300), batch(300).x)
+    ((n, routing),) = imposed  # type: ignore[misc]
+    share = routing.p_type  # type: ignore[attr-defined]
+    assert n == 600
+    assert share[:300].mean() == pytest.approx(0.25, abs=0.05)  # E[u³] = ¼
+    assert share[300:].mean() == pytest.approx(0.75, abs=0.05)
+    assert share.min() < 0.05
+    assert share[300:].min() < 0.5  # every mixture is met under both types
+
+
+def test_where_the_inner_attack_runs() -> None:
+    def effect(way: str, step: int) -> torch.Tensor:
+        return learner("aw_net", inner_attack=way).perturb(batch(step=step))
+
+    soft, adv = effect("soft", 0), effect("adv", 0)
+    assert not torch.equal(soft, adv)
+    assert torch.equal(effect("both", 0), soft)
+    assert torch.equal(effect("both", 1), adv)
+
+
+def test_mistakes() -> None:
+    with pytest.raises(UserError, match="did you mean 'adversarial'"):
+        make("adversary")
+    with pytest.raises(UserError, match="did you mean 'clean_weight'"):
+        make("adversarial", clean_wieght=0.5)
+    with pytest.raises(UserError, match=r"\[0, 1\)"):
+        make("adversarial", clean_weight=1.0)
+
+
+def test_static_nets_bring_no_routing_terms(any_net: Classifier) -> None:
+    student = Learner(any_net.train(), ATTACK, RouteTraining())
+    make("standard").loss(student, batch())
+    assert bool(student.take_terms().values) == student.dynamic

@@ -1,0 +1,117 @@
+"""The command line: what it prints is what the core computes, and a mistake is one sentence, never a traceback."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from robust_core import checkpoints
+from robust_core.__main__ import app, main
+from robust_core.attacks import AttackSettings, run
+from robust_core.types import ImageSet
+from tests.test_checkpoints import make
+
+RECIPE = """
+title = "tiny"
+data = { name = "fashion_mnist_small", holdout = 9800 }
+model = { architecture = "residual", options = { width = 4, blocks = [1], stem_stride = 2 } }
+schedule = { epochs = 2, batch_size = 50 }
+validation = { attack = { name = "fgsm", eps = 0.1 } }
+"""
+
+
+@pytest.fixture
+def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ROBUSTLENS_CHECKPOINTS", str(tmp_path / "zoo"))
+    make(tmp_path / "zoo" / "made" / "tiny")
+    return tmp_path
+
+
+def said(*arguments: str) -> str:
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result.output
+
+
+def test_train_list_measure(zoo: Path) -> None:
+    (zoo / "r.toml").write_text(RECIPE)
+    folder = zoo / "zoo" / "made" / "trained"
+    output = said("train", str(zoo / "r.toml"), "--to", str(folder), "--set", "epochs=1")
+    assert "of 2000 test images" in output
+    rows = {row["name"]: row for row in json.loads(said("list", "--json"))}
+    assert rows.keys() == {"made/tiny", "made/trained"}
+    row = rows["made/trained"]
+    assert row["n"] == 2000
+    assert row["attack"].startswith("PGD-20, L∞, ε = 0.1")
+    assert 0 <= row["robust"] <= row["clean"] <= 1
+    assert f"{row['clean']:.2%}" in said("list")
+    assert "not measured" in said("list")
+    assert not (folder / "state").exists()
+    assert {p.name for p in folder.iterdir()} == {"recipe.toml", "history.jsonl", "weights.safetensors", "card.json"}
+    before = (folder / "card.json").read_bytes()
+    again = said("measure", "made/trained", "--n", "50", "--no-write")
+    assert f"the card said {row['robust']:.2%} of 2000; now" in again
+    assert (folder / "card.json").read_bytes() == before
+
+
+def test_attack_prints_and_writes_what_the_core_computes(zoo: Path, small: ImageSet) -> None:
+    out = zoo / "x.npz"
+    output = said(
+        "attack", "made/tiny", "--index", "3", "--eps", "8/255", "--steps", "5", "--seed", "7", "--out", str(out)
+    )
+    net = checkpoints.load(checkpoints.find("made/tiny"))
+    settings = AttackSettings(name="pgd", eps=8 / 255, steps=5, seed=7)
+    x_adv = run(settings, net, small.floats([3]), small.labels[[3]])
+    with np.load(out, allow_pickle=False) as stored:
+        assert np.array_equal(stored["x_adv"], x_adv.numpy())
+        assert np.array_equal(stored["x"], small.floats([3]).numpy())
+        assert AttackSettings(**json.loads(str(stored["settings"]))) == settings
+    p, k = net(x_adv).softmax(dim=1).max(dim=1)
+    assert f"adversarial: {small.class_names[int(k)]} ({float(p):.4f})" in output
+    assert settings.describe() in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["attack", "tinny"], "unknown checkpoint 'tinny'"),
+        (["attack", "tiny", "--name", "pdg"], "did you mean 'pgd'"),
+        (["attack", "tiny", "--eps", "8"], "did you mean 8/255?"),
+        (["attack", "tiny", "--index", "-1"], "index must be in [0, 2000)"),
+        (["attack", "tiny", "--target", "10"], "target"),
+        (["measure", "tiny", "--n", "0", "--no-write"], "n must be in [1, 2000]"),
+        (["train", "nowhere.toml"], "cannot read the recipe nowhere.toml"),
+        (["train", "r.toml", "--set", "epoch=1"], "did you mean"),
+        (["resume", "nowhere"], "is not a run"),
+        (["list", "--device", "tpu"], None),
+        (["attack", "tiny", "--device", "tpu"], "this machine has"),
+    ],
+)
+def test_a_mistake_is_one_sentence(
+    arguments: list[str],
+    message: str | None,
+    zoo: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(zoo)
+    Path("r.toml").write_text(RECIPE)
+    monkeypatch.setattr("sys.argv", ["robust_core", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    told = capsys.readouterr().err
+    assert "Traceback" not in told
+    if message is not None:
+        assert told.startswith("error: ")
+        assert message in told
+
+
+def test_a_card_s_recipe_is_not_needed_to_measure(zoo: Path) -> None:
+    """A checkpoint that came as weights and card alone is measured at the default ε unless told otherwise."""
+    output = said("measure", "made/tiny", "--n", "20", "--eps", "0.2", "--no-write")
+    assert "ε = 0.2" in output
