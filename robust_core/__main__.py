@@ -22,6 +22,7 @@ from robust_core.training.loop import Training, choose_device
 from robust_core.training.publish import publish
 from robust_core.training.recipe import parse_override, read_recipe
 from robust_core.training.run import Run, runs_folder
+from robust_core.training.teachers import load_teachers
 from robust_core.types import Splits, UserError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train, list, measure and attack networks.")
@@ -62,7 +63,9 @@ def _train(run_: Run, device: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
     with run_.held():
-        complete = Training(run_, splits, device=where, on_event=_tell).train(stop=lambda: asked["stop"])
+        teachers = load_teachers(run_.recipe, splits.train, where)
+        training = Training(run_, splits, device=where, on_event=_tell, teachers=teachers)
+        complete = training.train(stop=lambda: asked["stop"])
         if not complete:
             typer.echo(f"stopped; go on with: python -m robust_core resume {run_.folder}")
             raise typer.Exit(3)
@@ -195,7 +198,9 @@ def attack(
         typer.echo(f"{label}: {names[int(k)]} ({float(p):.4f}), margin {float(margin(logits, y)):+.3f}")
     typer.echo(f"true class: {names[int(y)]}; {settings.describe()}")
     if out is not None:
-        np.savez(out, x=x.cpu().numpy(), x_adv=x_adv.cpu().numpy(), y=y.cpu().numpy(), settings=settings.model_dump_json())
+        np.savez(
+            out, x=x.cpu().numpy(), x_adv=x_adv.cpu().numpy(), y=y.cpu().numpy(), settings=settings.model_dump_json()
+        )
         typer.echo(f"wrote {out}")
 
 

@@ -46,6 +46,8 @@ class Frozen:
 
     def _fold(self, source: nn.Module, owner: nn.Module, conv: str, norm: str, dynamic: bool) -> None:
         old, bn = source.get_submodule(conv), source.get_submodule(norm)
+        if not isinstance(bn, (nn.BatchNorm2d, MixBN)):
+            return  # a view of a view: folded already
         assert isinstance(old, nn.Conv2d)
         new = copy.deepcopy(old).requires_grad_(False)
         rest: ScaleShift | None = None

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
+from robust_core.methods.absld import SoftLabels
 from robust_core.methods.adversarial import Adversarial
+from robust_core.methods.ard import ARD
 from robust_core.methods.learner import Batch, Learner, RouteTraining, Terms
+from robust_core.methods.mtard import TwoTeachers
+from robust_core.methods.objective import Objective
 from robust_core.methods.standard import Standard
+from robust_core.methods.trades import Trades
 from robust_core.registry import Registry, unknown
 from robust_core.types import UserError
-
-
-class Objective(Protocol):
-    """The loop knows no method by name, only this."""
-
-    def loss(self, learner: Learner, batch: Batch) -> Terms: ...
-
 
 OBJECTIVES: Registry[Callable[..., Objective]] = Registry("objective")
 OBJECTIVES.register("standard")(Standard)
 OBJECTIVES.register("adversarial")(Adversarial)
+OBJECTIVES.register("trades")(Trades)
+OBJECTIVES.register("ard")(ARD)
+OBJECTIVES.register("rslad")(partial(SoftLabels, temperatures=False))
+OBJECTIVES.register("fair_rslad")(partial(SoftLabels, temperatures=False, weights=True))
+OBJECTIVES.register("absld")(SoftLabels)
+OBJECTIVES.register("mtard")(TwoTeachers)
+OBJECTIVES.register("b_mtard")(partial(TwoTeachers, balance_entropies=True))
 
 
 def make(name: str, **options: Any) -> Objective:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from torch.nn import functional as F
 
 from robust_core.methods.learner import Batch, Learner, Terms
+from robust_core.methods.objective import Objective
 from robust_core.types import UserError
 
 
-class Adversarial:
+class Adversarial(Objective):
     """w·CE(S(x), y) + (1 - w)·CE(S(x'), y).
 
     clean_weight: w in [0, 1); 0 is Madry's form, ½ is clean + adversarial, which a type head needs to see both types.

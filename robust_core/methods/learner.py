@@ -6,7 +6,7 @@ type head is taught) is settled here once, so every objective trains static and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robust_core.attacks import BALLS, AttackSettings, pgd
-from robust_core.frozen import Frozen
+from robust_core.attacks import BALLS, AttackSettings, OnStep, pgd
+from robust_core.attacks.losses import AttackLoss
+from robust_core.frozen import Frozen, frozen
 from robust_core.models.aw_net import AWNet
 from robust_core.models.routed import Routed
 from robust_core.types import TYPES, Classifier, Routing
@@ -49,12 +50,14 @@ class Batch:
     """One training batch. x: float images in [0, 1]; y: classes; step counts from 0 over the whole run.
 
     generator: all randomness of this step, so that a resumed run draws what the uninterrupted one drew.
+    rate: this step's learning rate as a share of the schedule's highest; methods let their own rates fall with it.
     """
 
     x: Images
     y: Int64[Tensor, " n"]
     step: int
     generator: torch.Generator
+    rate: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,8 +78,15 @@ class Terms:
 class Learner:
     """The network in training, with the frozen view its inner attack runs on."""
 
-    def __init__(self, net: Classifier, attack: AttackSettings, route: RouteTraining) -> None:
+    def __init__(
+        self,
+        net: Classifier,
+        attack: AttackSettings,
+        route: RouteTraining,
+        teachers: Mapping[str, Classifier] | None = None,
+    ) -> None:
         self.net, self.attack, self.route = net, attack, route
+        self.teachers = {role: frozen(teacher) for role, teacher in (teachers or {}).items()}
         self.ball = BALLS[attack.norm](attack.eps)
         self.frozen = Frozen(net)
         self._terms = Terms(values={})
@@ -85,8 +95,21 @@ class Learner:
     def dynamic(self) -> bool:
         return isinstance(self.net, AWNet)
 
-    def perturb(self, batch: Batch, loss: str | Callable[..., Tensor] = "ce") -> Images:
-        """The inner attack: PGD on the eval-mode network with today's weights."""
+    @torch.no_grad()
+    def taught(self, role: str, x: Images) -> Logits:
+        """A teacher's logits. The role is one the objective names in `teachers`."""
+        logits: Tensor = self.teachers[role](x)
+        return logits
+
+    def perturb(
+        self,
+        batch: Batch,
+        loss: str | AttackLoss = "ce",
+        *,
+        eps: Float[Tensor, " n"] | None = None,
+        on_step: OnStep | None = None,
+    ) -> Images:
+        """The inner attack: PGD on the eval-mode network with today's weights. eps: one an image, else the ball's."""
         view: nn.Module = self.frozen.refresh()
         way = self.route.inner_attack
         if self.dynamic and (way == "adv" or (way == "both" and batch.step % 2)):
@@ -95,12 +118,13 @@ class Learner:
             view,
             batch.x,
             batch.y,
-            self.ball,
+            self.ball if eps is None else type(self.ball)(eps),
             steps=self.attack.steps,
             step_size=self.attack.step_size,
             loss=loss,
             random_start=self.attack.random_start,
             generator=batch.generator,
+            on_step=on_step,
         )
 
     def clean(self, batch: Batch) -> Logits:

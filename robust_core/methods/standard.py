@@ -5,9 +5,10 @@ from __future__ import annotations
 from torch.nn import functional as F
 
 from robust_core.methods.learner import Batch, Learner, Terms
+from robust_core.methods.objective import Objective
 
 
-class Standard:
+class Standard(Objective):
     """Cross-entropy on the clean images."""
 
     def loss(self, learner: Learner, batch: Batch) -> Terms:

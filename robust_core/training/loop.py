@@ -9,7 +9,7 @@ import copy
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -49,7 +49,13 @@ class Training:
     """One run in the making. `train()` goes on from the last saved state to the end, or to where `stop` says so."""
 
     def __init__(
-        self, run: Run, data: Splits, *, device: torch.device, on_event: Callable[[dict[str, Any]], None]
+        self,
+        run: Run,
+        data: Splits,
+        *,
+        device: torch.device,
+        on_event: Callable[[dict[str, Any]], None],
+        teachers: Mapping[str, Classifier] | None = None,
     ) -> None:
         self.run, self.recipe, self.device, self.on_event = run, run.recipe, device, on_event
         recipe = self.recipe
@@ -58,7 +64,7 @@ class Training:
         self.net = fresh_network(recipe, data.train).to(device)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.objective = make(recipe.objective.name, **recipe.objective.options)
-        self.learner = Learner(self.net, recipe.attack, recipe.route)
+        self.learner = Learner(self.net, recipe.attack, recipe.route, teachers)
         self.augment = Augmentation(pad=recipe.data.pad, flip=recipe.data.flip)
         schedule = recipe.schedule
         self.optimizer = torch.optim.SGD(
@@ -114,8 +120,9 @@ class Training:
         at = self.step % self.per_epoch * schedule.batch_size
         chosen = order[at : at + schedule.batch_size].to(self.device)
         x = self.augment(self.images[chosen], generator).float().div_(255)
-        batch = Batch(x=x, y=self.labels[chosen], step=self.step, generator=generator)
         lr = learning_rate(schedule, self.step, self.total, self.per_epoch)
+        y = self.labels[chosen]
+        batch = Batch(x=x, y=y, step=self.step, generator=generator, rate=lr / schedule.lr)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.net.train()
@@ -146,7 +153,7 @@ class Training:
         figures = self._validate(weights)
         event = {"event": "epoch", "epoch": self.epoch, "step": self.step, "seconds": round(self.seconds, 2)}
         event |= {name: total / self.per_epoch for name, total in self.sums.items()}
-        self._log(event | figures)
+        self._log(event | figures | self.objective.end_epoch())
         self.sums = {}
         score = figures[self.recipe.validation.select]
         if score > self.best:
@@ -175,7 +182,7 @@ class Training:
     def _progress(self, terms: Terms, lr: float) -> dict[str, Any]:
         rate = self.step / max(self.seconds, 1e-9)
         event: dict[str, Any] = {"event": "step", "step": self.step, "of": self.total, "lr": lr}
-        event |= {name: value.item() for name, value in terms.values.items()}
+        event |= {name: value.item() for name, value in terms.values.items()} | self.objective.figures()
         event["images_per_second"] = round(rate * self.recipe.schedule.batch_size, 1)
         return event | {"seconds": round(self.seconds, 2), "seconds_left": round((self.total - self.step) / rate, 1)}
 
@@ -191,6 +198,7 @@ class Training:
             if buffer is not None:
                 tensors[f"momentum.{name}"] = buffer
         facts = {"step": self.step, "seconds": self.seconds, "best": self.best, "sums": self.sums}
+        facts["objective"] = self.objective.state_dict()
         self.run.save_state(State(tensors=tensors, facts=facts))
 
     def _restore(self, state: State) -> None:
@@ -205,6 +213,7 @@ class Training:
                 self.optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffers[name])
         self.step, self.seconds = state.facts["step"], state.facts["seconds"]
         self.best, self.sums = state.facts["best"], dict(state.facts["sums"])
+        self.objective.load_state_dict(state.facts["objective"])
 
 
 def fresh_network(recipe: Recipe, train: ImageSet) -> Classifier:

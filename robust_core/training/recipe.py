@@ -50,6 +50,13 @@ class ObjectivePart(_Part):
         return self
 
 
+class TeachersPart(_Part):
+    """Checkpoints that teach, by name (as `list` shows them) or folder. Empty where none is needed."""
+
+    clean: str = ""
+    robust: str = ""
+
+
 class SchedulePart(_Part):
     """SGD. The learning rate rises linearly over the first `warmup` share of the steps, then falls after `shape`.
 
@@ -84,6 +91,7 @@ class Recipe(_Part):
     data: DataPart = DataPart()
     model: ModelPart = ModelPart()
     objective: ObjectivePart = ObjectivePart()
+    teachers: TeachersPart = TeachersPart()
     attack: AttackSettings = AttackSettings(name="pgd", eps=0.1, steps=5)
     route: RouteTraining = RouteTraining()
     schedule: SchedulePart = SchedulePart()

@@ -23,7 +23,9 @@ def batch(n: int = 6, step: int = 0) -> Batch:
 
 def learner(name: str = "residual", **route: object) -> Learner:
     net = lived_in(build(name, in_channels=1, num_classes=10, seed=0, **TINY))
-    return Learner(net.train(), ATTACK, RouteTraining(**route))  # type: ignore[arg-type]
+    teacher = lived_in(build("residual", in_channels=1, num_classes=10, seed=9, **TINY))
+    roles = {"clean": teacher, "robust": teacher}
+    return Learner(net.train(), ATTACK, RouteTraining(**route), roles)  # type: ignore[arg-type]
 
 
 def test_terms_by_hand() -> None:
