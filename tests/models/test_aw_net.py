@@ -1,4 +1,4 @@
-"""AW-Net against its equations: the static twin, filters scaled sample by sample, batch norms mixed, routes overridden."""
+"""AW-Net against its equations: the static twin, filters scaled per sample, batch norms mixed, overrides."""
 
 from __future__ import annotations
 

@@ -61,7 +61,11 @@ def test_state_dict_has_the_usual_cifar_keys() -> None:
 
 
 def test_sizes_are_those_the_docs_promise() -> None:
-    for width, blocks, low, high in ((16, (2, 2, 2), 0.15e6, 0.25e6), (32, (1, 1, 1), 0.25e6, 0.35e6), (32, (2, 2, 2), 0.6e6, 0.8e6)):
+    for width, blocks, low, high in (
+        (16, (2, 2, 2), 0.15e6, 0.25e6),
+        (32, (1, 1, 1), 0.25e6, 0.35e6),
+        (32, (2, 2, 2), 0.6e6, 0.8e6),
+    ):
         net = build("residual", in_channels=1, num_classes=10, width=width, blocks=blocks)
         assert low < sum(p.numel() for p in net.parameters()) < high
 
