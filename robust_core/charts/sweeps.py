@@ -1,0 +1,195 @@
+"""One image, many judges: the same perturbation at growing ε, and the same adversarial image on other networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike
+
+from robust_core.charts.series import gapped, numbers
+from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, label, note
+from robust_core.types import UserError
+
+
+def epsilon_curve(
+    eps: ArrayLike,
+    p_true: ArrayLike,
+    p_adversarial: ArrayLike | None = None,
+    *,
+    smallest: float | None = None,
+    current: float | None = None,
+    unit: str = "ε",
+    adversarial_name: str = "adversarial class",
+    true_name: str = "true class",
+    look: Theme = LIGHT,
+    height: int = 260,
+) -> go.Figure:
+    """Probability of the true class, and of the class the attack leads to, as ε grows; each (S,), in [0, 1].
+
+    smallest: the least ε that fools, marked and named; None says that none up to the largest did. current: the ε on
+    the page. unit names the axis ("ε (L∞, pixel units)"). Values that are not finite are gaps.
+    Raises UserError where the lengths differ.
+    """
+    x = numbers(eps)
+    lines = [(true_name, numbers(p_true), look.good)]
+    if p_adversarial is not None:
+        lines.append((adversarial_name, numbers(p_adversarial), look.adversarial))
+    for name, y, _ in lines:
+        if y.shape != x.shape:
+            raise UserError(f"{x.shape[0]} values of ε need as many of {name!r}, got {y.shape}")
+    chart = figure(look, height=height, alt=_epsilon_alt(x, lines, smallest), hovermode="x", showlegend=True)
+    chart.update_layout(margin_t=34)
+    for name, y, colour in lines:
+        chart.add_trace(
+            go.Scatter(
+                name=f"P({label(name)})",
+                x=x,
+                y=gapped(y),
+                mode="lines+markers",
+                connectgaps=False,
+                cliponaxis=False,
+                line={"color": colour, "width": 2},
+                marker={"size": 5, "color": colour, "opacity": 1},
+                hovertemplate="ε = %{x:.4g}: P(" + label(name) + ") %{y:.1%}<extra></extra>",
+            )
+        )
+    top = float(x.max()) if len(x) else 1.0
+    if smallest is not None:
+        chart.add_shape(
+            type="rect",
+            x0=smallest,
+            x1=max(top, smallest),
+            y0=0,
+            y1=1,
+            yref="paper",
+            layer="below",
+            line={"width": 0},
+            fillcolor=faded(look.adversarial, 0.10),
+        )
+        chart.add_shape(
+            type="line",
+            x0=smallest,
+            x1=smallest,
+            y0=0,
+            y1=1,
+            yref="paper",
+            layer="below",
+            line={"color": look.adversarial, "width": 1.5},
+        )
+    if current is not None:
+        chart.add_shape(
+            type="line",
+            x0=current,
+            x1=current,
+            y0=0,
+            y1=1,
+            yref="paper",
+            layer="below",
+            line={"color": look.muted, "width": 1, "dash": "dot"},
+        )
+    word = f"not fooled up to ε = {top:.4g}" if smallest is None else f"smallest fooling ε = {smallest:.4g}"
+    gaps = sum(int((~np.isfinite(y)).sum()) for _, y, _ in lines)
+    word += f" · {gaps} values are not finite: gaps" if gaps else ""
+    chart.add_annotation(note(look, word, xref="paper", yref="paper", x=1, y=1.03, xanchor="right", yanchor="bottom"))
+    chart.update_xaxes(axis(look, unit, range=[0, max(top, current or 0) * 1.02], showgrid=False))
+    chart.update_yaxes(axis(look, range=[-0.03, 1.03], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1]))
+    return chart
+
+
+def _epsilon_alt(x: np.ndarray, lines: list[tuple[str, np.ndarray, str]], smallest: float | None) -> str:
+    if not len(x):
+        return "No values of ε."
+    ways = [f"P({name}) goes from {100 * y[0]:.1f}% to {100 * y[-1]:.1f}%" for name, y, _ in lines]
+    end = f"no ε up to {x[-1]:.4g} fools" if smallest is None else f"the smallest ε that fools is {smallest:.4g}"
+    return f"As ε grows from {x[0]:.4g} to {x[-1]:.4g}, {', '.join(ways)}; {end}."
+
+
+def transfer(
+    names: Sequence[str],
+    p_true_clean: ArrayLike,
+    p_true_adversarial: ArrayLike,
+    predicted: Sequence[str],
+    fooled: Sequence[bool],
+    *,
+    source: str | None = None,
+    look: Theme = LIGHT,
+) -> go.Figure:
+    """One adversarial image on every network, a row each: P(true class) before → after, and the verdict.
+
+    names: networks (M,), top to bottom as given; p_true_*: (M,) in [0, 1]; predicted: the class each now sees; fooled:
+    is that wrong? source: the network the image was made on, in bold. Raises UserError where the lengths differ.
+    """
+    before, after = numbers(p_true_clean), numbers(p_true_adversarial)
+    if not len(names) == len(before) == len(after) == len(predicted) == len(fooled):
+        raise UserError("every network needs a clean and an adversarial probability, a predicted class and a verdict")
+    rows = list(range(len(names)))
+    chart = figure(
+        look,
+        height=78 + 30 * len(rows),
+        alt=_transfer_alt(names, before, after, predicted, fooled),
+        hovermode="closest",
+    )
+    both = np.isfinite(before) & np.isfinite(after)
+    chart.add_trace(
+        go.Scatter(
+            x=[v for i in rows for v in ((before[i], after[i], None) if both[i] else (None, None, None))],
+            y=[v for i in rows for v in (i, i, None)],
+            mode="lines",
+            line={"color": look.muted, "width": 2},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    )
+    for name, values, colour, symbol in (
+        ("clean image", before, look.clean, "circle"),
+        ("adversarial image", after, look.adversarial, "x"),
+    ):
+        chart.add_trace(
+            go.Scatter(
+                name=name,
+                x=gapped(values),
+                y=rows,
+                mode="markers",
+                cliponaxis=False,
+                marker={
+                    "color": colour,
+                    "size": 11,
+                    "symbol": symbol,
+                    "opacity": 1,
+                    "line": {"color": look.page, "width": 1.5},
+                },
+                customdata=[label(n, 48) for n in names],
+                hovertemplate="%{customdata}<br>" + name + ": P(true class) %{x:.2%}<extra></extra>",
+            )
+        )
+    for i in rows:
+        # The verdict is a word and a sign, not a colour alone.
+        words = f"✗ fooled: {label(predicted[i], 18)}" if fooled[i] else f"✓ {label(predicted[i], 18)}"
+        colour = look.adversarial if fooled[i] else look.good
+        chart.add_annotation(
+            note(look, words, xref="paper", x=1, xanchor="left", y=i, yanchor="middle", xshift=10)
+            | {"font": {"size": 12, "color": colour}}
+        )
+    gaps = int((~np.isfinite(before)).sum() + (~np.isfinite(after)).sum())
+    title = "P(true class)" + (f" · {gaps} not finite: no mark" if gaps else "")
+    ticks = [f"<b>{label(n, 26)}</b>" if n == source else label(n, 26) for n in names]
+    chart.update_xaxes(axis(look, title, range=[-0.02, 1.02], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1]))
+    chart.update_yaxes(
+        axis(look, tickvals=rows, ticktext=ticks, range=[len(rows) - 0.5, -0.5], ticklabelstandoff=6)
+        | {"tickfont": {"size": 13, "color": look.ink}}
+    )
+    widest = max([len(p[:18]) + (10 if hit else 2) for p, hit in zip(predicted, fooled, strict=True)], default=0)
+    chart.update_layout(margin={"t": 34, "r": 22 + 7 * widest})
+    return chart
+
+
+def _transfer_alt(
+    names: Sequence[str], before: np.ndarray, after: np.ndarray, predicted: Sequence[str], fooled: Sequence[bool]
+) -> str:
+    rows = [
+        f"{n}: {100 * b:.1f}% to {100 * a:.1f}%, sees {p}"
+        for n, b, a, p in zip(names, before, after, predicted, strict=True)
+    ]
+    return f"The image fools {sum(map(bool, fooled))} of {len(names)} networks. P(true class) {'; '.join(rows)}."

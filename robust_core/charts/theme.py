@@ -1,0 +1,152 @@
+"""Colours, type and the empty figure that every chart starts from.
+
+Clean is blue and adversarial is vermillion everywhere in the project. The hues are Okabe & Ito's (2008), which stay
+apart under every common colour blindness; the dark theme takes lighter steps of the same hues. Backgrounds are
+transparent, so a chart lies on whatever page holds it. Show figures as they are (in Streamlit: `theme=None`).
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import plotly.graph_objects as go
+
+ThemeName = Literal["light", "dark"]
+Colour = str  # "#rrggbb"
+
+FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", system-ui, -apple-system, "Segoe UI", sans-serif'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Theme:
+    """One look. page: the background the colours were chosen for, also the halo around marks. categories: for
+    things that are neither clean nor adversarial (objectives), in a fixed order."""
+
+    name: ThemeName
+    page: Colour
+    ink: Colour
+    muted: Colour
+    grid: Colour
+    clean: Colour
+    adversarial: Colour
+    good: Colour
+    categories: tuple[Colour, ...]
+
+
+LIGHT = Theme(
+    name="light",
+    page="#ffffff",
+    ink="#262730",
+    muted="#5b6472",
+    grid="#e3e6eb",
+    clean="#0072b2",
+    adversarial="#d55e00",
+    good="#00805c",
+    categories=("#009e73", "#aa4499", "#b07d00", "#332288", "#cc6677", "#117733", "#6b7a00", "#7d6650"),
+)
+DARK = Theme(
+    name="dark",
+    page="#0e1117",
+    ink="#fafafa",
+    muted="#a3abb8",
+    grid="#2b303b",
+    clean="#56b4e9",
+    adversarial="#f0803c",
+    good="#2fbf96",
+    categories=("#2fbf96", "#cc79a7", "#e69f00", "#8f86e0", "#e2808f", "#5fae6e", "#b5b84c", "#cdb79b"),
+)
+
+
+def theme(name: str) -> Theme:
+    """ "light" or "dark"; anything else (a page that does not know yet) is light."""
+    return DARK if name == "dark" else LIGHT
+
+
+def figure(look: Theme, *, height: int, alt: str, **layout: Any) -> go.Figure:
+    """An empty figure in this look. height in px; alt: what the figure shows, with its numbers, in a sentence."""
+    settings: dict[str, Any] = {
+        "template": go.layout.Template(),
+        "height": height,
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": FONT, "size": 13, "color": look.ink},
+        "hoverlabel": {
+            "bgcolor": look.page,
+            "bordercolor": look.muted,
+            "font": {"family": FONT, "size": 13, "color": look.ink},
+            "align": "left",
+        },
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "font": {"size": 12},
+            "bgcolor": "rgba(0,0,0,0)",
+        },
+        "dragmode": False,
+        "meta": {"alt": alt},
+    }
+    return go.Figure(layout={**settings, **layout})
+
+
+def axis(look: Theme, title: str = "", **settings: Any) -> dict[str, Any]:
+    """One axis in this look: hairline grid, no frame, labels that keep their room."""
+    return {
+        "title": {"text": title, "font": {"size": 12, "color": look.muted}, "standoff": 6},
+        "gridcolor": look.grid,
+        "gridwidth": 1,
+        "zeroline": False,
+        "showline": False,
+        "ticks": "",
+        "tickfont": {"size": 12, "color": look.muted},
+        "ticklabelstandoff": 4,
+        "automargin": True,
+        "fixedrange": True,
+        **settings,
+    }
+
+
+def note(look: Theme, text: str, **place: Any) -> dict[str, Any]:
+    """A quiet remark inside a figure, as an annotation."""
+    settings: dict[str, Any] = {
+        "text": text,
+        "showarrow": False,
+        "font": {"size": 11, "color": look.muted},
+        "align": "left",
+        "xanchor": "left",
+        "yanchor": "top",
+    }
+    return {**settings, **place}
+
+
+def alt(chart: go.Figure) -> str:
+    """The sentence that stands for a figure where it cannot be seen."""
+    return str((chart.layout.meta or {}).get("alt", ""))
+
+
+def label(name: str, limit: int = 24) -> str:
+    """A user's name (of a class, of a checkpoint) as plain text: Plotly reads tags, and long names eat the figure."""
+    short = name if len(name) <= limit else name[: limit - 1] + "…"
+    return html.escape(short, quote=False)
+
+
+def halo(look: Theme) -> str:
+    """A CSS text shadow in the page's colour: words stay readable where they cross a line."""
+    return ", ".join([f"0 0 3px {look.page}"] * 3)
+
+
+def mixed(colour: Colour, into: Colour, share: float) -> Colour:
+    """`share` of one colour in another, opaque: for scales whose legend must show the very same colours."""
+    parts = [(int(colour[i : i + 2], 16), int(into[i : i + 2], 16)) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(share * a + (1 - share) * b):02x}" for a, b in parts)
+
+
+def faded(colour: Colour, opacity: float) -> str:
+    """The colour, see-through: opacity in [0, 1]."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"

@@ -1,0 +1,282 @@
+"""Clean against robust accuracy of every checkpoint: the picture the whole project is about."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from robust_core.charts.labels import Box, Placed, place_labels
+from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, halo, label, note
+
+Interval = tuple[float, float]  # lower, upper, in [0, 1]
+
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "pentagon", "hexagram", "cross", "star")
+OBJECTIVES = ("adversarial", "standard", "trades", "mtard", "b_mtard", "absld", "rslad", "ard")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """One mark. clean, robust, worst_class (robust accuracy of the worst class): shares in [0, 1].
+
+    attack says in words what `robust` was measured with, its ε and settings included; n: images measured on.
+    """
+
+    id: str
+    name: str
+    clean: float
+    robust: float
+    worst_class: float | None = None
+    architecture: str = ""
+    method: str = ""
+    n: int = 0
+    attack: str = ""
+    eps: str = ""
+    seed: int | None = None
+    clean_interval: Interval | None = None
+    robust_interval: Interval | None = None
+
+    @property
+    def w_robust(self) -> float:
+        return (self.clean + self.robust) / 2
+
+
+def tradeoff(
+    points: Sequence[Checkpoint],
+    selected: str | None = None,
+    *,
+    look: Theme = LIGHT,
+    width: int = 760,
+    height: int = 460,
+) -> go.Figure:
+    """One mark a checkpoint; each mark's customdata[0] is its id, for `st.plotly_chart(on_select="rerun")`.
+
+    Symbol = architecture, colour = objective, area = robust accuracy of the worst class, whiskers = 95 % intervals,
+    grey diagonals = equal W-Robust = ½·clean + ½·robust. width: px the labels are laid out for; a wider page only
+    gives them more room. Checkpoints whose accuracies are not finite are left out, and counted in a remark.
+    """
+    drawn = [p for p in points if math.isfinite(p.clean) and math.isfinite(p.robust)]
+    chart = figure(look, height=height, alt=_alt(drawn), hovermode="closest", margin={"l": 8, "r": 16, "t": 34, "b": 8})
+    x_range, y_range = _window([p.clean for p in drawn], 0.16), _window([p.robust for p in drawn], 0.12)
+    # What the legend, the ticks and the margins take; the rest is where marks and labels lie.
+    canvas = (width - 90.0, height - 110.0)
+    lines = _diagonals(chart, x_range, y_range, canvas, look)
+    architectures = list(dict.fromkeys(p.architecture for p in drawn))
+    for architecture in architectures:
+        symbol = SYMBOLS[architectures.index(architecture) % len(SYMBOLS)]
+        rows = [p for p in drawn if p.architecture == architecture]
+        chart.add_trace(_marks(rows, architecture, symbol, selected, look))
+    _legend(chart, drawn, architectures, look)
+    _names(chart, drawn, selected, x_range, y_range, canvas, lines, look)
+    chart.update_xaxes(axis(look, "clean accuracy", range=x_range, tickformat=".0%", nticks=8))
+    chart.update_yaxes(axis(look, "robust accuracy", range=y_range, tickformat=".0%", nticks=7))
+    remark = "size: worst class's robust accuracy"
+    if len(drawn) < len(points):
+        remark += f"; {len(points) - len(drawn)} without finite accuracies left out"
+    if not drawn:
+        remark = "no checkpoint to show yet"
+    chart.add_annotation(note(look, remark, xref="paper", yref="paper", x=1, y=1.02, xanchor="right", yanchor="bottom"))
+    return chart
+
+
+def _size(p: Checkpoint) -> float:
+    """Diameter in px: area grows with the worst class's accuracy, from a mark one can still click."""
+    worst = 0.0 if p.worst_class is None or not math.isfinite(p.worst_class) else min(max(p.worst_class, 0.0), 1.0)
+    return math.sqrt(11**2 + worst * (28**2 - 11**2))
+
+
+def method_colour(method: str, look: Theme) -> str:
+    """The colour of an objective, the same on every page; one nobody listed is grey."""
+    return look.categories[OBJECTIVES.index(method)] if method in OBJECTIVES else look.muted
+
+
+def _marks(rows: list[Checkpoint], name: str, symbol: str, selected: str | None, look: Theme) -> go.Scatter:
+    return go.Scatter(
+        name=name,
+        x=[p.clean for p in rows],
+        y=[p.robust for p in rows],
+        mode="markers",
+        showlegend=False,
+        marker={
+            "symbol": symbol,
+            "size": [_size(p) for p in rows],
+            "color": [faded(method_colour(p.method, look), 0.85) for p in rows],
+            "line": {
+                "color": [look.ink if p.id == selected else look.page for p in rows],
+                "width": [2.5 if p.id == selected else 1 for p in rows],
+            },
+            "opacity": 1,
+        },
+        # Streamlit marks a click by fading the rest; the page redraws with `selected`, so nothing need fade.
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 1}},
+        error_x=_whiskers([p.clean for p in rows], [p.clean_interval for p in rows], look),
+        error_y=_whiskers([p.robust for p in rows], [p.robust_interval for p in rows], look),
+        customdata=[[p.id] for p in rows],
+        text=[_hover(p) for p in rows],
+        hovertemplate="%{text}<extra></extra>",
+        cliponaxis=False,
+    )
+
+
+def _whiskers(values: list[float], intervals: list[Interval | None], look: Theme) -> dict[str, Any]:
+    ends = [(v, v) if i is None else i for v, i in zip(values, intervals, strict=True)]
+    return {
+        "visible": any(i is not None for i in intervals),
+        "type": "data",
+        "symmetric": False,
+        "array": [high - v for v, (_, high) in zip(values, ends, strict=True)],
+        "arrayminus": [v - low for v, (low, _) in zip(values, ends, strict=True)],
+        "color": look.muted,
+        "thickness": 1,
+        "width": 3,
+    }
+
+
+def _hover(p: Checkpoint) -> str:
+    rows = [f"<b>{label(p.name, 48)}</b>", f"{label(p.architecture)} · {label(p.method)}"]
+    rows.append(f"clean {_share(p.clean, p.clean_interval)}")
+    rows.append(f"robust {_share(p.robust, p.robust_interval)}")
+    rows.append(f"W-Robust {p.w_robust:.1%}")
+    if p.worst_class is not None:
+        rows.append(f"worst class, robust {p.worst_class:.1%}")
+    measured = [label(p.attack, 60), f"ε = {label(p.eps)}" if p.eps else "", f"n = {p.n:,}" if p.n else ""]
+    measured.append("" if p.seed is None else f"seed {p.seed}")
+    rows.append(" · ".join(part for part in measured if part))
+    return "<br>".join(rows)
+
+
+def _share(value: float, interval: Interval | None) -> str:
+    return f"{value:.1%}" + ("" if interval is None else f" [{interval[0]:.1%}, {interval[1]:.1%}]")
+
+
+def _window(values: list[float], least: float) -> tuple[float, float]:
+    """The axis's range: the values with room around them for marks and names, at least `least` wide."""
+    if not values:
+        return 0.0, 1.0
+    low, high = min(values), max(values)
+    room = max(0.18 * (high - low), (least - (high - low)) / 2, 0.02)
+    return max(low - room, -0.04), min(high + room, 1.04)
+
+
+def _diagonals(
+    chart: go.Figure, x_range: Interval, y_range: Interval, canvas: tuple[float, float], look: Theme
+) -> list[Box]:
+    """Lines of equal W-Robust w: robust = 2w - clean, each named under its lower end. Returns the names' boxes, px."""
+    across, up = x_range[1] - x_range[0], y_range[1] - y_range[0]
+    fall = (across / up) * (canvas[1] / canvas[0])  # px downwards for a px to the right
+    lowest, highest = (x_range[0] + y_range[0]) / 2, (x_range[1] + y_range[1]) / 2
+    step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2) if (highest - lowest) / s <= 7)
+    boxes = []
+    for k in range(math.ceil(lowest / step), math.floor(highest / step) + 1):
+        w = k * step
+        start, end = max(x_range[0], 2 * w - y_range[1]), min(x_range[1], 2 * w - y_range[0])
+        chart.add_shape(
+            type="line",
+            x0=start,
+            y0=2 * w - start,
+            x1=end,
+            y1=2 * w - end,
+            layer="below",
+            line={"color": look.muted, "width": 1, "dash": "dot"},
+            opacity=0.5,
+        )
+        x, y = (end - x_range[0]) / across * canvas[0], (2 * w - end - y_range[0]) / up * canvas[1]
+        at_right = end == x_range[1]
+        # At the right edge the name hangs under the line; at the bottom it stands left of it, where the line is high.
+        if not (y > 18 if at_right else x > 60 and fall * 44 > 16):
+            continue
+        boxes.append(Box(x - 44, y - 16, x, y) if at_right else Box(x - 46, y, x - 4, y + 16))
+        chart.add_annotation(
+            note(
+                look,
+                f"W {w:.0%}",
+                x=end,
+                y=2 * w - end,
+                xanchor="right",
+                yanchor="top" if at_right else "bottom",
+                xshift=0 if at_right else -14 / max(fall, 0.3),
+                font={"size": 10, "color": look.muted},
+            )
+        )
+    return boxes
+
+
+def _legend(chart: go.Figure, drawn: list[Checkpoint], architectures: list[str], look: Theme) -> None:
+    """Legend entries of their own, so that symbol and colour are each explained once."""
+    entries = [(a, SYMBOLS[i % len(SYMBOLS)], look.muted) for i, a in enumerate(architectures)]
+    entries += [(m, "circle", method_colour(m, look)) for m in dict.fromkeys(p.method for p in drawn)]
+    for name, symbol, colour in entries:
+        if name:
+            chart.add_trace(
+                go.Scatter(
+                    name=label(name),
+                    x=[None],
+                    y=[None],
+                    mode="markers",
+                    hoverinfo="skip",
+                    marker={"symbol": symbol, "color": colour, "size": 10},
+                )
+            )
+    chart.update_layout(legend={"itemclick": False, "itemdoubleclick": False})
+
+
+def _names(
+    chart: go.Figure,
+    drawn: list[Checkpoint],
+    selected: str | None,
+    x_range: Interval,
+    y_range: Interval,
+    canvas: tuple[float, float],
+    lines: list[Box],
+    look: Theme,
+) -> None:
+    def across(clean: float) -> float:
+        return (clean - x_range[0]) / (x_range[1] - x_range[0]) * canvas[0]
+
+    def up(robust: float) -> float:
+        return (robust - y_range[0]) / (y_range[1] - y_range[0]) * canvas[1]
+
+    marks = [Box.around(across(p.clean), up(p.robust), _size(p), _size(p)) for p in drawn]
+    whiskers = [
+        Box(across(i[0]), up(p.robust) - 3, across(i[1]), up(p.robust) + 3) for p in drawn if (i := p.clean_interval)
+    ]
+    whiskers += [
+        Box(across(p.clean) - 3, up(i[0]), across(p.clean) + 3, up(i[1])) for p in drawn if (i := p.robust_interval)
+    ]
+    texts = [p.name if len(p.name) <= 28 else p.name[:27] + "…" for p in drawn]
+    places = place_labels(marks, texts, canvas, size=12, keep_off=lines + whiskers)
+    for p, text, place in zip(drawn, texts, places, strict=True):
+        chart.add_annotation(_name(p, text, place, p.id == selected, look))
+
+
+def _name(p: Checkpoint, text: str, place: Placed, chosen: bool, look: Theme) -> dict[str, Any]:
+    shown = label(text, 28)
+    settings: dict[str, Any] = {
+        "x": p.clean,
+        "y": p.robust,
+        "text": f"<b>{shown}</b>" if chosen else shown,
+        "font": {"size": 12, "color": look.ink, "shadow": halo(look)},
+        "xanchor": place.anchor,
+        "yanchor": "middle",
+        "align": "left",
+    }
+    if place.leader:
+        # ax, ay are where the text is, in px from the mark; Plotly counts y downwards.
+        arrow = {"showarrow": True, "arrowhead": 0, "arrowwidth": 1, "arrowcolor": look.muted, "standoff": _size(p) / 2}
+        return settings | arrow | {"ax": place.dx, "ay": -place.dy}
+    return settings | {"showarrow": False, "xshift": place.dx, "yshift": place.dy}
+
+
+def _alt(drawn: list[Checkpoint]) -> str:
+    if not drawn:
+        return "Clean against robust accuracy: no checkpoint to show."
+    rows = [f"{p.name} {p.clean:.1%} clean and {p.robust:.1%} robust" for p in drawn]
+    best = max(drawn, key=lambda p: p.w_robust)
+    return (
+        f"Clean against robust accuracy of {len(drawn)} checkpoint{'s' if len(drawn) > 1 else ''}: {'; '.join(rows)}. "
+        f"Best W-Robust: {best.name}, {best.w_robust:.1%}."
+    )

@@ -1,0 +1,1 @@
+"""Why a network says what it says: attributions, the loss around an image."""

@@ -1,0 +1,97 @@
+"""Both looks: readable, and clean never mistaken for adversarial, with or without colour vision."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from robust_core.charts import DARK, LIGHT, Theme, alt, theme
+from robust_core.charts.theme import axis, figure, label, mixed
+
+# Streamlit's page and its second surface.
+SURFACES = {"light": ("#ffffff", "#f0f2f6"), "dark": ("#0e1117", "#262730")}
+# Machado et al. 2009, severity 1, on linear RGB.
+SEEN_BY = {
+    "all": np.eye(3),
+    "protan": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "deutan": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+    "tritan": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+    ),
+}
+
+
+def linear(colour: str) -> np.ndarray:
+    rgb = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG's ratio, 1 to 21."""
+    light, dark = sorted((float(linear(c) @ [0.2126, 0.7152, 0.0722]) for c in (one, other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def lab(colour: str, eye: str) -> np.ndarray:
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = to_xyz @ np.clip(SEEN_BY[eye] @ linear(colour), 0, 1) / [0.9505, 1, 1.089]
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("look", [LIGHT, DARK], ids=lambda look: look.name)
+def test_words_and_marks_stand_out_from_the_page(look: Theme) -> None:
+    for surface in SURFACES[look.name]:
+        assert contrast(look.ink, surface) >= 7
+        assert contrast(look.muted, surface) >= 4.5
+        for mark in (look.clean, look.adversarial, look.good, *look.categories):
+            assert contrast(mark, surface) >= 3, mark
+
+
+@pytest.mark.parametrize("eye", SEEN_BY)
+@pytest.mark.parametrize("look", [LIGHT, DARK], ids=lambda look: look.name)
+def test_clean_and_adversarial_differ_for_every_eye(look: Theme, eye: str) -> None:
+    # 2.3 is a just noticeable difference in CIELAB; what a red-green deficiency confuses lies below ten.
+    assert np.linalg.norm(lab(look.clean, eye) - lab(look.adversarial, eye)) > 40
+    assert np.linalg.norm(lab(look.good, eye) - lab(look.adversarial, eye)) > 15
+
+
+@pytest.mark.parametrize("look", [LIGHT, DARK], ids=lambda look: look.name)
+def test_objectives_have_colours_of_their_own(look: Theme) -> None:
+    taken = (look.clean, look.adversarial, look.muted)
+    for one, other in combinations(look.categories, 2):
+        assert np.linalg.norm(lab(one, "all") - lab(other, "all")) > 15, (one, other)
+    assert not set(look.categories) & set(taken)
+
+
+def test_theme_by_name_is_light_where_the_page_does_not_know() -> None:
+    assert theme("dark") is DARK
+    assert theme("light") is LIGHT
+    assert theme("") is LIGHT
+
+
+def test_a_figure_is_see_through_and_carries_its_sentence() -> None:
+    chart = figure(DARK, height=200, alt="Three of 10.")
+    assert chart.layout.paper_bgcolor == chart.layout.plot_bgcolor == "rgba(0,0,0,0)"
+    assert chart.layout.font.color == DARK.ink
+    assert alt(chart) == "Three of 10."
+    assert alt(go.Figure()) == ""
+    assert axis(LIGHT, nticks=3)["nticks"] == 3
+
+
+def test_names_are_plain_text_of_bounded_length() -> None:
+    assert label("<b>cat</b> & dog", 40) == "&lt;b&gt;cat&lt;/b&gt; &amp; dog"
+    assert label("x" * 30, 10) == "x" * 9 + "…"
+
+
+def test_mixed_goes_from_one_colour_to_the_other() -> None:
+    assert mixed("#ff8000", "#000000", 0.0) == "#000000"
+    assert mixed("#ff8000", "#000000", 1.0) == "#ff8000"
+    assert mixed("#ff8000", "#000000", 0.5) == "#804000"
