@@ -25,6 +25,7 @@ from robust_core.registry import unknown
 from robust_core.types import Classifier, UserError
 
 CARD, WEIGHTS, RECIPE, HISTORY = "card.json", "weights.safetensors", "recipe.toml", "history.jsonl"
+STATE = "state"  # what only a run in the making has
 
 
 class Measure(BaseModel):
@@ -113,6 +114,8 @@ def find_all(root: Path | None = None) -> list[Checkpoint]:
     """Every checkpoint under the folder, by name; those with a broken card or no weights carry their problem."""
     root = root or zoo_folder()
     folders = {path.parent for kind in (CARD, WEIGHTS) for path in root.glob(f"*/*/{kind}")}
+    # A folder with a state and no card is a run still in the making: not broken, only not a checkpoint yet.
+    folders = {f for f in folders if (f / CARD).exists() or not (f / STATE).exists()}
     return [_read(folder, f"{folder.parent.name}/{folder.name}") for folder in sorted(folders)]
 
 

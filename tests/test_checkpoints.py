@@ -112,6 +112,13 @@ def test_a_broken_checkpoint_is_named_and_the_others_go_on(damage: object, messa
     load(two)
 
 
+def test_a_run_in_the_making_is_not_a_checkpoint_yet(zoo: Path) -> None:
+    folder = zoo / "data" / "one"
+    (folder / CARD).unlink()
+    (folder / "state").mkdir()
+    assert [c.name for c in find_all()] == ["data/two"]
+
+
 def test_a_card_of_another_architecture_is_named(zoo: Path) -> None:
     folder = zoo / "data" / "one"
     card = find("one").card

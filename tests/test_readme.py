@@ -40,12 +40,15 @@ def test_commands_run(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     arguments = [str(tmp_path / a) if a.endswith(".npz") else a for a in shlex.split(line)[3:]]
     if arguments[0] == "train":
         arguments += ["--set", "epochs=1", "--set", "data.holdout=9500"]
-    if arguments[0] == "measure":
-        arguments += ["--no-write"]
-        pytest.importorskip("robust_core.data")
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, (result.output, result.exception)
     assert result.output.strip()
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, flags=re.S))
+def test_python_runs(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out.count("\n") >= 2
 
 
 def test_files_it_names_are_there() -> None:

@@ -8,9 +8,9 @@ import shutil
 
 import torch
 
-from robust_core.checkpoints import WEIGHTS, Card, read_history, write_card
+from robust_core.checkpoints import STATE, WEIGHTS, Card, read_history, write_card
 from robust_core.training.loop import fresh_network
-from robust_core.training.run import STATE, Run
+from robust_core.training.run import Run
 from robust_core.types import Splits, UserError
 
 

@@ -19,12 +19,10 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from robust_core.checkpoints import HISTORY, RECIPE, WEIGHTS
+from robust_core.checkpoints import HISTORY, RECIPE, STATE, WEIGHTS
 from robust_core.folders import write_tensors, write_whole
 from robust_core.training.recipe import Recipe, read_recipe
 from robust_core.types import UserError
-
-STATE = "state"
 
 
 def runs_folder() -> Path:

@@ -16,11 +16,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from robust_core.checkpoints import HISTORY, WEIGHTS, read_history
+from robust_core.checkpoints import HISTORY, STATE, WEIGHTS, read_history
 from robust_core.training import loop
 from robust_core.training.loop import Training, choose_device, learning_rate
 from robust_core.training.recipe import Recipe, SchedulePart, parse_recipe
-from robust_core.training.run import STATE, Run
+from robust_core.training.run import Run
 from robust_core.types import ImageSet, Splits, UserError
 
 CPU = torch.device("cpu")
