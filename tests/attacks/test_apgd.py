@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from robust_core.attacks import BALLS, Linf, Noise, Step, apgd, pgd
+from robust_core.attacks.apgd import Pace, checkpoints
+from robust_core.attacks.losses import LOSSES, targeted_logits_ratio
+from robust_core.types import UserError
+from tests.attacks.conftest import Halves, accuracy
+
+Trained = tuple[nn.Module, Tensor, Tensor]
+
+
+def test_checkpoints_are_those_of_the_paper() -> None:
+    assert checkpoints(100) == [22, 41, 57, 70, 80, 87, 93, 99]
+    assert checkpoints(1) == [1]
+    for steps in (2, 7, 20, 1000):
+        assert checkpoints(steps)[0] == -(-22 * steps // 100)
+        assert all(0 < mark <= steps for mark in checkpoints(steps))
+
+
+def test_pace_halves_on_either_condition_and_for_each_image_alone() -> None:
+    pace = Pace(torch.ones(3))
+    pace.begin(torch.zeros(3))
+    for rose in ([True, True, False], [True, True, False], [True, False, True], [True, True, False]):
+        pace.note(torch.tensor(rose))
+    # Image 0 rose always, image 1 on 3 steps of 4 (not too few), image 2 on one; all have a new peak.
+    assert pace.judge(torch.ones(3)).tolist() == [False, False, True]
+    assert pace.size.tolist() == [1.0, 1.0, 0.5]
+    pace.note(torch.tensor([True, True, True]))
+    # No new peak halves the step of those that kept it at the last checkpoint, and only of those.
+    assert pace.judge(torch.ones(3)).tolist() == [True, True, False]
+    assert pace.size.tolist() == [0.5, 0.5, 0.5]
+
+
+def test_losses_by_hand() -> None:
+    logits = torch.tensor([[4.0, 1.0, 3.0, 0.5, 2.0]])
+    y = torch.tensor([0])
+    dlr = LOSSES["dlr"]
+    assert float(dlr(logits, y, targeted=False)) == pytest.approx(-(4 - 3) / (4 - 2))
+    assert float(dlr(logits, torch.tensor([1]), targeted=False)) == pytest.approx(-(1 - 4) / (4 - 2))
+    towards = targeted_logits_ratio(logits, y=y, target=torch.tensor([3]))
+    assert float(towards) == pytest.approx(-(4 - 0.5) / (4 - (2 + 1) / 2))
+    for loss in ("dlr", "cw", "ce"):  # more is nearer to the aim
+        worse, better = logits, logits + torch.tensor([[-0.5, 0, 0, 0.5, 0]])
+        assert LOSSES[loss](better, y, targeted=False) > LOSSES[loss](worse, y, targeted=False)
+        target = torch.tensor([3])
+        assert LOSSES[loss](better, target, targeted=True) > LOSSES[loss](worse, target, targeted=True)
+    torch.testing.assert_close(dlr(logits * 7, y, targeted=False), dlr(logits, y, targeted=False))
+
+
+def test_dlr_says_how_many_classes_it_needs(grey: Tensor) -> None:
+    net, y = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), torch.zeros(len(grey), dtype=torch.int64)
+    apgd(net, grey, y, Linf(0.1), loss="dlr", steps=2, random_start=False)
+    with pytest.raises(UserError, match="needs 4 classes or more; this network has 3"):
+        apgd(net, grey, y, Linf(0.1), loss="dlr_t", steps=2, random_start=False)
+    with pytest.raises(UserError, match="needs 4 classes or more"):
+        apgd(net, grey, y, Linf(0.1), loss="dlr", steps=2, random_start=False, target=y)
+    with pytest.raises(UserError, match="steps, restarts and targets must be ≥ 1; got 0, 1, 9"):
+        apgd(net, grey, y, Linf(0.1), steps=0, random_start=False)
+
+
+@pytest.mark.parametrize("norm", sorted(BALLS))
+def test_apgd_is_no_weaker_than_pgd_with_as_many_steps(norm: str, trained: Trained) -> None:
+    net, x, y = trained[0], trained[1][:100], trained[2][:100]
+    ball, noise = BALLS[norm](0.03 if norm == "linf" else 0.7), Noise(0, torch.arange(len(x)))
+    by_pgd = accuracy(net, pgd(net, x, y, ball, steps=15, generator=noise), y)
+    for loss in ("ce", "dlr"):
+        assert accuracy(net, apgd(net, x, y, ball, steps=15, loss=loss, generator=noise), y) <= by_pgd + 0.5
+    all_targets = apgd(net, x, y, ball, steps=15, loss="dlr_t", generator=noise)
+    one_target = apgd(net, x, y, ball, steps=15, loss="dlr_t", targets=1, generator=noise)
+    assert accuracy(net, all_targets, y) <= accuracy(net, one_target, y)
+    assert accuracy(net, all_targets, y) <= by_pgd + 0.5
+
+
+def test_the_best_point_is_returned_not_the_last(halves: Halves, grey: Tensor) -> None:
+    """On a loss that the way overshoots: 0 at a ring around the image, so the last point is not the best."""
+
+    class Ring(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            z = -((x - 0.5).flatten(1).norm(dim=1) - 0.037).abs() * 300 + 0.5
+            return torch.stack([torch.zeros_like(z), z, z - 30, z - 30], dim=1)
+
+    x, y = torch.full((6, 1, 4, 4), 0.5), torch.zeros(6, dtype=torch.int64)
+    way: list[Step] = []
+    x_adv = apgd(Ring(), x, y, Linf(0.1), steps=40, generator=torch.Generator().manual_seed(0), on_step=way.append)
+    assert torch.equal(way[-1].x, x_adv)
+    visited = torch.stack([step.loss for step in way[:-1]])
+    assert (way[-1].loss >= visited.max(dim=0).values - 1e-6).all()
+    assert (way[-1].loss > visited[-1]).any()
