@@ -1,0 +1,33 @@
+"""Home: the trade-off in one picture, an attack under way, and where to go."""
+
+import streamlit as st
+
+from pages.ui import pickers
+from pages.ui.frame import frame, guarded
+from pages.ui.home_cards import cards
+from pages.ui.home_live import live
+from pages.ui.home_tradeoff import tradeoff
+
+frame("Home")
+st.markdown("# What does robustness cost?")
+st.markdown(
+    "Change a picture by less than the eye minds, and a network may see something else. Networks can be hardened, "
+    "and pay for it in accuracy, and not every class pays alike. Here you can watch it happen."
+)
+found = pickers.open_shelf()
+with st.sidebar:
+    net = pickers.pick_model(found)
+with st.container(key="wrap_top"):
+    left, right = st.columns([11, 9], gap="large")
+with left:
+    st.markdown("### Every network here, clean against attacked")
+    with guarded():
+        tradeoff(found, net.name)
+shown = None
+with right:
+    st.markdown("### One picture, attacked just now")
+    with guarded():
+        shown = live(found, net)
+if shown is not None:
+    st.markdown("### Three ways to bend the trade-off")
+    cards(*shown)

@@ -1,0 +1,114 @@
+"""An attack on one picture as a film: every step's picture, logits, loss, margin and route, as plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from robust_core.attacks import AttackSettings, Step, run
+from robust_core.types import Classifier, trace
+
+Array = NDArray[np.float32]
+MAX_FRAMES = 101
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Film:
+    """S frames of one attack by one network; the last is the picture the attack returns. Shared: read only.
+
+    y: the class the attack leaves, the true one or, where nobody knows that, the network's own answer. index: the
+    frames' step numbers (S,). images (S, C, H, W); logits (S, K); loss, margin (S,); p_adversarial (S,), None for a
+    static network; signals: per conv (S, filters). clean_*: the same of the untouched picture.
+    """
+
+    settings: AttackSettings
+    y: int
+    target: int | None
+    x: Array
+    index: tuple[int, ...]
+    images: Array
+    logits: Array
+    loss: Array
+    margin: Array
+    p_adversarial: Array | None
+    signals: Mapping[str, Array] = field(default_factory=dict)
+    clean_logits: Array
+    clean_p_adversarial: float | None
+    clean_signals: Mapping[str, Array] = field(default_factory=dict)
+
+    @property
+    def x_adv(self) -> Array:
+        return self.images[-1]
+
+    @property
+    def probabilities(self) -> Array:
+        return softmax(self.logits)
+
+    @property
+    def clean_probabilities(self) -> Array:
+        return softmax(self.clean_logits)
+
+    @property
+    def fooled(self) -> NDArray[np.bool_]:
+        """(S,): has the attacker reached its aim?"""
+        predicted = self.logits.argmax(axis=1)
+        return predicted != self.y if self.target is None else predicted == self.target
+
+    @property
+    def answer(self) -> int:
+        return int(self.logits[-1].argmax())
+
+    @property
+    def clean_answer(self) -> int:
+        return int(self.clean_logits.argmax())
+
+
+def softmax(logits: Array) -> Array:
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def shoot(net: Classifier, x: Tensor, y: int | None, settings: AttackSettings, *, target: int | None) -> Film:
+    """Attacks x (1, C, H, W) and keeps every step, of very many an even choice with both ends.
+
+    The call is the one that `python -m robust_core attack` makes, so it gives the same bytes.
+    """
+    with torch.no_grad():
+        clean = trace(net, x)
+    label = int(clean.logits.argmax()) if y is None else y
+    way: list[Step] = []
+    labels = torch.tensor([label])
+    x_adv = run(settings, net, x, labels, target=target, on_step=way.append)
+    if not torch.equal(way[-1].x, x_adv):
+        raise RuntimeError(f"{settings.name}: the last step is not the image the attack returned")
+    if len(way) > MAX_FRAMES:
+        way = [way[round(i)] for i in np.linspace(0, len(way) - 1, MAX_FRAMES)]
+    types = [step.route.p_type for step in way]
+    clean_type = clean.route.p_type
+    return Film(
+        settings=settings,
+        y=label,
+        target=target,
+        x=_frozen(x[0]),
+        index=tuple(step.index for step in way),
+        images=_frozen(torch.cat([step.x for step in way])),
+        logits=_frozen(torch.cat([step.logits for step in way])),
+        loss=_frozen(torch.cat([step.loss for step in way])),
+        margin=_frozen(torch.cat([step.margin for step in way])),
+        p_adversarial=None if types[0] is None else _frozen(torch.cat([t[:, 1] for t in types if t is not None])),
+        signals={n: _frozen(torch.cat([step.route.signals[n] for step in way])) for n in way[0].route.signals},
+        clean_logits=_frozen(clean.logits[0]),
+        clean_p_adversarial=None if clean_type is None else float(clean_type[0, 1]),
+        clean_signals={n: _frozen(s[0]) for n, s in clean.route.signals.items()},
+    )
+
+
+def _frozen(values: Tensor) -> Array:
+    array = values.detach().float().numpy().copy()
+    array.flags.writeable = False
+    return array

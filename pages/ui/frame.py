@@ -1,0 +1,76 @@
+"""The frame every page stands in: page set-up, menu, process-wide settings, and a boundary that keeps errors local."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import streamlit as st
+import torch
+from PIL import Image, ImageDraw
+
+from pages.ui import link
+from robust_core import charts
+from robust_core.types import UserError
+
+ROOT = Path(__file__).parents[2]
+PAGES = (  # path from the app's folder, label, icon; a page joins by one line, and is listed once its file is there
+    ("app.py", "Home", ":material/scatter_plot:"),
+    ("pages/1_Perturb.py", "Perturb", ":material/blur_on:"),
+)
+
+
+def frame(title: str) -> None:
+    """Sets the page up and draws the menu. Every page calls this first."""
+    st.set_page_config(page_title=f"{title} · RobustLens", page_icon=_icon(), layout="wide")
+    _settle_process()
+    st.html(Path(__file__).with_name("style.css"))
+    link.arrive(title)
+    with st.sidebar:
+        st.html('<div class="brand">Robust<b>Lens</b></div>')
+        for path, label, icon in PAGES:
+            if (ROOT / path).is_file():
+                st.page_link(path, label=label, icon=icon, query_params=link.params())
+
+
+@contextmanager
+def guarded(what: str = "") -> Iterator[None]:
+    """A boundary around a section: a UserError becomes one sentence on screen, and the rest of the page goes on."""
+    try:
+        yield
+    except UserError as error:
+        st.error(f"{what}: {error}" if what else str(error), icon=":material/error:")
+
+
+def look() -> charts.Theme:
+    """The charts' theme that fits the visitor's."""
+    return charts.theme(st.context.theme.type or "light")
+
+
+def colours() -> str:
+    """The theme's colours as CSS variables, for a style attribute: c clean, a adversarial, q quiet, ok good."""
+    now = look()
+    return f"--c:{now.clean};--a:{now.adversarial};--q:{now.muted};--ok:{now.good}"
+
+
+def show(chart: object, key: str, **settings: object) -> object:
+    """A Plotly figure of robust_core.charts as it is, with its sentence for those who cannot see it."""
+    config = {"displayModeBar": False, "scrollZoom": False}
+    return st.plotly_chart(chart, theme=None, key=key, alt=charts.alt(chart), config=config, **settings)
+
+
+@st.cache_resource(show_spinner=False)
+def _settle_process() -> None:
+    """Once a process. One thread is twice as fast as two on single small images, and visitors share the cores."""
+    torch.set_num_threads(1)
+
+
+@st.cache_resource(show_spinner=False)
+def _icon() -> Image.Image:
+    """A lens, half clean and half adversarial. Drawn here: Streamlit would fetch a named icon from the internet."""
+    icon = Image.new("RGBA", (64, 64))
+    pen = ImageDraw.Draw(icon)
+    pen.pieslice((4, 4, 60, 60), 90, 270, fill="#0072b2")
+    pen.pieslice((4, 4, 60, 60), 270, 90, fill="#d55e00")
+    return icon

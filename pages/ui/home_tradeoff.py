@@ -1,0 +1,74 @@
+"""Home's scatter: every checkpoint at its clean and its robust accuracy, from the cards. A click opens Perturb."""
+
+from __future__ import annotations
+
+import math
+
+import streamlit as st
+
+from pages.ui import link
+from pages.ui.frame import look, show
+from pages.ui.served import Shelf
+from robust_core import charts
+from robust_core.checkpoints import Card, Measure
+
+PERTURB = "pages/1_Perturb.py"
+
+
+def tradeoff(found: Shelf, selected: str) -> None:
+    """The scatter, and what it leaves out. Goes to Perturb when a point is clicked."""
+    titles = found.titles()
+    points = [_point(name, titles[name], served.card) for name, served in found.nets.items()]
+    drawn = [point for point in points if point is not None]
+    chart = charts.tradeoff(drawn, selected, look=look(), width=640, height=450)
+    # In half a page the legend needs a line of its own above the chart's remark.
+    chart.update_layout(legend={"y": 1.07}, margin={"t": 44})
+    event = show(chart, "tradeoff", on_select="rerun", selection_mode="points")
+    clicked = [p["customdata"][0] for p in event.selection.points if p.get("customdata")]
+    if clicked and clicked[0] in found.nets:
+        open_perturb(clicked[0])
+    missing = [titles[name] for name, point in zip(found.nets, points, strict=True) if point is None]
+    if missing:
+        st.caption(
+            f"Not measured yet, so not drawn: {', '.join(missing)}. `python -m robust_core measure NAME` does it."
+        )
+    robust = [served.card.robust for served in found.nets.values() if served.card.robust]
+    for line in dict.fromkeys(_measured(measure) for measure in robust):
+        st.caption(line)
+
+
+def open_perturb(name: str) -> None:
+    st.switch_page(PERTURB, query_params=link.params() | {"model": name})
+
+
+def _point(name: str, title: str, card: Card) -> charts.Checkpoint | None:
+    clean, robust = card.clean, card.robust
+    if clean is None or robust is None or robust.attack is None:
+        return None
+    return charts.Checkpoint(
+        id=name,
+        name=title,
+        clean=clean.accuracy,
+        robust=robust.accuracy,
+        worst_class=robust.worst_class,
+        architecture=card.architecture,
+        method=card.method,
+        n=robust.n,
+        attack=robust.attack.describe(),
+        seed=card.seed,
+        clean_interval=wilson(clean.correct, clean.n),
+        robust_interval=wilson(robust.correct, robust.n),
+    )
+
+
+def _measured(measure: Measure) -> str:
+    told = measure.attack.describe() if measure.attack else "clean"
+    return f"{measure.data_name}, first {measure.n:,} test images. Robust: {told}. Whiskers: 95 % (Wilson)."
+
+
+def wilson(correct: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a share, in [0, 1]. Source: Wilson 1927."""
+    share = correct / n
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    reach = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(0.0, middle - reach), min(1.0, middle + reach)

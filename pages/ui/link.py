@@ -1,0 +1,137 @@
+"""What a visitor has chosen: one set of values that follows them over all pages and lives in the URL.
+
+Values are kept as the text that stands in the URL and are checked each time they are read: nonsense, from wherever,
+falls back to the default and leaves the URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import streamlit as st
+
+T = TypeVar("T")
+_KEPT, _PAGE = "link", "link_page"
+
+
+def arrive(page: str) -> None:
+    """Takes what the URL says, on a visitor's first run of a page; later on the URL may lag behind."""
+    if st.session_state.get(_PAGE) == page:
+        return
+    st.session_state[_PAGE] = page
+    kept = _values()
+    kept.update({key: st.query_params[key] for key in st.query_params if len(st.query_params[key]) <= 200})
+    missing = {key: text for key, text in kept.items() if st.query_params.get(key) != text}
+    if missing:
+        st.query_params.update(missing)
+
+
+def read(key: str, default: T, parse: Callable[[str], T | None]) -> T:
+    """The value, as `parse` takes it; the default where there is none or parse gives None."""
+    text = _values().get(key)
+    if text is None:
+        return default
+    value = parse(text)
+    if value is None:
+        forget(key)
+        return default
+    return value
+
+
+def write(key: str, text: str) -> None:
+    """Sets a value, in the session and in the URL."""
+    _values()[key] = text
+    if st.query_params.get(key) != text:
+        st.query_params[key] = text
+
+
+def forget(key: str) -> None:
+    """Back to the default."""
+    _values().pop(key, None)
+    if key in st.query_params:
+        del st.query_params[key]
+
+
+def params() -> dict[str, str]:
+    """All values, for a link to another page."""
+    return dict(_values())
+
+
+def select(label: str, options: Mapping[str, str], key: str, default: str, **settings: object) -> str:
+    """A select box over name → title."""
+    return _widget(
+        st.selectbox,
+        label,
+        key,
+        default,
+        one_of(options),
+        list(options),
+        format_func=lambda name: options.get(name, name),
+        **settings,
+    )
+
+
+def segments(label: str, options: Mapping[str, str], key: str, default: str, **settings: object) -> str:
+    """A row of buttons over name → title, one of them always on."""
+    return _widget(
+        st.segmented_control, label, key, default, one_of(options), list(options),
+        format_func=lambda name: options.get(name, name), required=True, **settings,
+    )  # fmt: skip
+
+
+def slider(label: str, low: T, high: T, step: T, key: str, default: T, **settings: object) -> T:
+    """A slider over whole numbers or over decimals, by the type of `low`."""
+    parse = within(type(low), low, high)
+    return _widget(st.slider, label, key, default, parse, low, high, step=step, **settings)
+
+
+def number(label: str, low: T, high: T, step: T, key: str, default: T, **settings: object) -> T:
+    """A number to type, whole or decimal by the type of `low`."""
+    parse = within(type(low), low, high)
+    return _widget(st.number_input, label, key, default, parse, low, high, step=step, **settings)
+
+
+def toggle(label: str, key: str, default: bool, **settings: object) -> bool:
+    return _widget(st.toggle, label, key, default, {"1": True, "0": False}.get, **settings)
+
+
+def one_of(options: Mapping[str, str]) -> Callable[[str], str | None]:
+    """Takes a name, or its title where a hand wrote that."""
+    titles = {title: name for name, title in options.items()}
+    return lambda text: text if text in options else titles.get(text)
+
+
+def within(kind: type[T], low: T, high: T) -> Callable[[str], T | None]:
+    """Takes a number from low to high, the ends included."""
+
+    def parse(text: str) -> T | None:
+        try:
+            value = kind(text)
+        except (ValueError, OverflowError):
+            return None
+        return value if low <= value <= high else None  # NaN is in no range
+
+    return parse
+
+
+def _widget(make, label, key, default, parse, *args, **settings):
+    widget = f"w_{key}"
+    # The session's value rules: it may have come from the URL, from another page or from a click elsewhere.
+    st.session_state[widget] = read(key, default, parse)
+    return make(label, *args, key=widget, on_change=_changed, args=(key, widget, default), **settings)
+
+
+def _changed(key: str, widget: str, default: object) -> None:
+    value = st.session_state[widget]
+    if value == default:
+        forget(key)
+    else:
+        write(
+            key,
+            str(int(value)) if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value),
+        )
+
+
+def _values() -> dict[str, str]:
+    return st.session_state.setdefault(_KEPT, {})

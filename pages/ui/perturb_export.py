@@ -1,0 +1,49 @@
+"""Perturb's last tab: take the perturbation home, and repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from pages.ui import exports
+from pages.ui.film import Film
+from pages.ui.served import Served, Subject
+
+MIME = {"npz": "application/octet-stream", "png": "image/png"}
+TOLD = {"npz": "float32, exact", "png": "8 bit, rounded inside ε"}
+
+
+def export(nets: Sequence[Served], subject: Subject, films: Sequence[Film], data_name: str) -> None:
+    """Both files of each network with what it says of them read back, then the script and the command."""
+    for net, film in zip(nets, films, strict=True):
+        if len(nets) > 1:
+            st.markdown(f"**{net.title}**")
+        for column, file in zip(st.columns(2), exports.files(net, subject, film), strict=True):
+            with column:
+                _offer(net, film, file)
+    net, film = nets[0], films[0]
+    st.markdown("**Repeat it**: the same prediction, the same bytes." if not subject.own else "**Repeat it**")
+    if subject.index is not None:
+        st.code(exports.command(net, data_name, subject.index, film), language="bash", wrap_lines=True)
+    st.code(exports.script(net, data_name, subject.index, film), language="python")
+
+
+def _offer(net: Served, film: Film, file: exports.File) -> None:
+    kind = file.name.rsplit(".", 1)[1]
+    st.download_button(
+        f"Download .{kind}",
+        file.content,
+        file_name=file.name,
+        mime=MIME[kind],
+        on_click="ignore",
+        icon=":material/download:",
+        key=f"download_{kind}_{net.name}",
+        help=f"{file.name}: {TOLD[kind]}",
+    )
+    said = f"{net.card.class_names[file.answer]}, {file.confidence:.1%}"
+    verdict = "still adversarial" if file.fooled else "not adversarial"
+    st.caption(
+        f"{TOLD[kind].capitalize()}. Read back and asked again: **{said}** ({verdict}); "
+        f"max|δ| = {file.reach:.4f}, L2 = {file.length:.3f}, ε = {film.settings.eps:.4g}."
+    )

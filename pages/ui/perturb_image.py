@@ -1,0 +1,82 @@
+"""Perturb's picture: from the gallery, by chance, uploaded, or drawn. What a visitor brings stays in their session."""
+
+from __future__ import annotations
+
+import streamlit as st
+from torch import Tensor
+
+from pages.ui import gallery, link, pickers
+from pages.ui.frame import guarded
+from pages.ui.pictures import data_url
+from pages.ui.served import Served, Subject
+from pages.ui.sketch import sketch
+from robust_core import charts, data
+
+SOURCES = {"gallery": "Gallery", "upload": "Upload", "draw": "Draw"}
+TYPES = ["png", "jpg", "jpeg", "gif", "bmp", "webp", "tif", "tiff", "ppm", "pgm"]
+
+
+def pick_subject(net: Served) -> Subject | None:
+    """The picture to attack; None while there is none yet (nothing uploaded, nothing drawn)."""
+    bar = st.container(horizontal=True, vertical_alignment="bottom")
+    with bar:
+        source = link.segments("Picture from", SOURCES, "source", "gallery")
+    if source == "gallery":
+        with guarded():
+            return _from_gallery(net, bar)
+        return None
+    with guarded():
+        pixels = _uploaded(net) if source == "upload" else _drawn(net)
+        if pixels is not None:
+            with bar:
+                label = _pick_label(net)
+            return Subject(pixels=pixels, label=label, index=None, origin=SOURCES[source].lower() + "ed")
+    return None
+
+
+def _from_gallery(net: Served, bar: st.delta_generator.DeltaGenerator) -> Subject:
+    with bar:
+        name = pickers.pick_data(net)
+        names = {"all": "every class"} | {str(k): title for k, title in enumerate(net.card.class_names)}
+        wanted = link.select("Show", names, "show", "all")
+        pickers.pick_index(name)
+        st.button("Random", icon=":material/casino:", on_click=pickers.roll, args=(name,), help="Any test image.")
+    subject = pickers.test_image(name)
+    gallery.strip(
+        name,
+        None if wanted == "all" else int(wanted),
+        subject.index,
+        lambda index: link.write("index", str(index)),
+        key="gallery",
+    )
+    return subject
+
+
+def _uploaded(net: Served) -> Tensor | None:
+    channels, height, width = net.card.image_shape
+    told = f"Up to 20 MB, fitted into {width} × {height} pixels. Kept in memory for you alone, gone when you leave."
+    file = st.file_uploader("A picture of yours", type=TYPES, key="upload", help=told)
+    if file is None:
+        st.caption(told)
+        return None
+    return data.read_image(file.getvalue(), size=(height, width), channels=channels, name=file.name)
+
+
+def _drawn(net: Served) -> Tensor | None:
+    channels, height, width = net.card.image_shape
+    base = charts.picture(pickers.test_image(pickers.data_name(net)).floats()[0].numpy(), scale=1)
+    drawing = sketch(size=(height, width), channels=channels, base=data_url(base), key="sketch")
+    if drawing is None:
+        st.caption(
+            "Draw something, or start from the gallery picture and change it. The networks answer after each stroke."
+        )
+        return None
+    return data.read_image(drawing, size=(height, width), channels=channels, name="drawing")
+
+
+def _pick_label(net: Served) -> int | None:
+    """What the picture really shows, where the visitor says so."""
+    options = {"unknown": "not said"} | {str(k): name for k, name in enumerate(net.card.class_names)}
+    told = "Without it the attack leaves whatever the network answers for the clean picture."
+    picked = link.select("It shows", options, "label", "unknown", help=told)
+    return None if picked == "unknown" else int(picked)

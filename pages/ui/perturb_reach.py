@@ -1,0 +1,140 @@
+"""How little is enough, and how far it carries: the smallest ε that fools, and what other networks say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+import torch
+from numpy.typing import NDArray
+
+from pages.ui import pickers
+from pages.ui.film import Film, softmax
+from pages.ui.frame import guarded, look, show
+from pages.ui.served import Served, Shelf, Subject
+from robust_core import charts
+from robust_core.attacks import ATTACKS, BALLS, AttackSettings, Noise, smallest_eps
+
+POINTS = 17  # of the curve
+UNITS = {"linf": "ε (L∞, pixel units)", "l2": "ε (L2, pixel units)"}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Curve:
+    """One picture under growing budgets: eps (P,), probabilities (P, K); smallest: the least ε that fools, or None."""
+
+    eps: NDArray[np.float64]
+    probabilities: NDArray[np.float32]
+    smallest: float | None
+
+
+def smallest(nets: Sequence[Served], subject: Subject, films: Sequence[Film]) -> None:
+    """The curve of each network with its smallest ε."""
+    with st.container(key="wrap_epsilon"):
+        columns = st.columns(len(nets))
+    for column, net, film in zip(columns, nets, films, strict=True):
+        with column, guarded(net.title):
+            curve = _curve(net, subject, film)
+            names = net.card.class_names
+            told = f"**{net.title}** is fooled from **ε = {curve.smallest:.4g}** on" if curve.smallest else (
+                f"**{net.title}** is wrong before any attack" if curve.smallest == 0
+                else f"**{net.title}** is not fooled by any ε up to {curve.eps[-1]:.3g}"
+            )  # fmt: skip
+            pixels = f" ({curve.smallest * 255:.1f}/255)" if curve.smallest and film.settings.norm == "linf" else ""
+            st.markdown(f"{told}{pixels}, as far as this attack can tell.")
+            leads_to = film.target if film.target is not None else _leads_to(curve, film)
+            chart = charts.epsilon_curve(
+                curve.eps,
+                curve.probabilities[:, film.y],
+                curve.probabilities[:, leads_to],
+                smallest=curve.smallest,
+                current=film.settings.eps,
+                unit=UNITS[film.settings.norm],
+                adversarial_name=names[leads_to],
+                true_name=names[film.y],
+                look=look(),
+            )
+            show(chart, key=f"epsilon_{net.name}")
+    attack = films[0].settings.describe().split(", ε")[0]
+    st.caption(
+        f"An upper bound: {attack} at each of {POINTS} budgets, refined where it first fools, "
+        f"seed {films[0].settings.seed}. A stronger attack may need less."
+    )
+
+
+def _leads_to(curve: Curve, film: Film) -> int:
+    """The wrong class to draw: the one on the page's pictures, else the likeliest anywhere on the curve."""
+    if film.answer != film.y:
+        return film.answer
+    others = curve.probabilities.max(axis=0).copy()
+    others[film.y] = -1
+    return int(others.argmax())
+
+
+def _curve(net: Served, subject: Subject, film: Film) -> Curve:
+    """Does not depend on the ε on the page, so moving that is free."""
+    top = (0.3 if subject.pixels.shape[0] == 1 else 32 / 255) if film.settings.norm == "linf" else 5.0
+    settings = film.settings.replace(eps=0.1)
+    key = (net.sha, subject.sha, film.y, film.target, settings.model_dump_json(), top)
+    return (_own if subject.own else _shared)(key, net, subject, film.y, film.target, settings, top)
+
+
+def _computed(net: Served, subject: Subject, y: int, target: int | None, settings: AttackSettings, top: float) -> Curve:
+    x, label = subject.floats(), torch.tensor([y])
+    eps = torch.linspace(0, top, POINTS, dtype=torch.float64)
+    many = torch.full((POINTS,), y)
+    x_adv = ATTACKS[settings.name].run(
+        net.net,
+        x.expand(POINTS, -1, -1, -1),
+        many,
+        BALLS[settings.norm](eps),
+        target=None if target is None else torch.full_like(many, target),
+        generator=Noise(settings.seed, torch.zeros(POINTS, dtype=torch.int64)),
+        on_step=None,
+        **settings.used,
+    )
+    with torch.no_grad():
+        logits = net.net(x_adv).numpy()
+    found = smallest_eps(net.net, x, label, attack=settings, hi=top, tolerance=top / 300, target=target)[0]
+    return Curve(eps=eps.numpy(), probabilities=softmax(logits), smallest=found.eps)
+
+
+@st.cache_resource(show_spinner="Looking for the smallest ε…", max_entries=128)
+def _shared(
+    key: tuple, _net: Served, _subject: Subject, _y: int, _target: int | None, _s: AttackSettings, _top: float
+) -> Curve:
+    return _computed(_net, _subject, _y, _target, _s, _top)
+
+
+@st.cache_resource(show_spinner="Looking for the smallest ε…", max_entries=16, scope="session")
+def _own(
+    key: tuple, _net: Served, _subject: Subject, _y: int, _target: int | None, _s: AttackSettings, _top: float
+) -> Curve:
+    return _computed(_net, _subject, _y, _target, _s, _top)
+
+
+def transfer(nets: Sequence[Served], films: Sequence[Film], found: Shelf) -> None:
+    """The adversarial picture of each network, shown to every network on the same task."""
+    alike = [net for net in found.nets.values() if pickers.same_task(net, nets[0])]
+    if len(alike) == 1:
+        st.info("There is no second network on the same task yet, so there is nobody to transfer to.")
+        return
+    for source, film in zip(nets, films, strict=True):
+        both = torch.from_numpy(np.stack([film.x, film.x_adv]))
+        with torch.no_grad():
+            said = [softmax(net.net(both).numpy()) for net in alike]
+        answers = [int(p[1].argmax()) for p in said]
+        st.markdown(f"Made on **{source.title}**, shown to all: P({source.card.class_names[film.y]}) before → after.")
+        chart = charts.transfer(
+            [net.title for net in alike],
+            [p[0, film.y] for p in said],
+            [p[1, film.y] for p in said],
+            [source.card.class_names[k] for k in answers],
+            [k != film.y for k in answers],
+            source=source.title,
+            look=look(),
+        )
+        show(chart, key=f"transfer_{source.name}")
+    st.caption(f"{films[0].settings.describe()}; one picture, so an example and no statistic.")

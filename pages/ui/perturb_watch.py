@@ -1,0 +1,46 @@
+"""Perturb's stage: the attack on one or two networks, played step by step in the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from pages.ui import player, served
+from pages.ui.film import Film
+from pages.ui.frame import look
+from pages.ui.perturb_attack import Chosen
+from pages.ui.served import Served, Subject
+
+
+def watch(nets: Sequence[Served], subject: Subject, chosen: Chosen) -> list[Film]:
+    """Runs the attack on each network, or takes it from the cache, and hands the films to the player."""
+    films = [served.film(net, subject, chosen.settings, chosen.target) for net in nets]
+    lanes = [
+        player.lane(film, title=net.title, told=told(net), class_names=net.card.class_names, truth=subject.label)
+        for net, film in zip(nets, films, strict=True)
+    ]
+    player.play(lanes, dark=look().name == "dark", key="player")
+    st.caption(
+        f"{chosen.settings.describe()}. Picture: {subject.origin}, {_shape(subject)}, shown enlarged pixel by pixel."
+    )
+    return films
+
+
+def told(net: Served) -> str:
+    """The network's card in a line: size, accuracies, what they were measured with."""
+    card = net.card
+    words = [f"{card.parameters / 1e6:.2f} M parameters"]
+    if card.clean:
+        words.append(f"clean {card.clean.accuracy:.1%}")
+    if card.robust and card.robust.attack:
+        attack = card.robust.attack
+        words.append(
+            f"PGD-20 at ε = {attack.eps:.3g}: {card.robust.accuracy:.1%} of {card.robust.n:,} (seed {attack.seed})"
+        )
+    return " · ".join(words)
+
+
+def _shape(subject: Subject) -> str:
+    channels, height, width = subject.pixels.shape
+    return f"{width} × {height} pixels, {'grey' if channels == 1 else 'colour'}"

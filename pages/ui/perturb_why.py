@@ -1,0 +1,146 @@
+"""Why it says so: attributions of the clean and the adversarial picture, and the loss around them."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+import torch
+from numpy.typing import NDArray
+
+from pages.ui import link
+from pages.ui.film import Film
+from pages.ui.frame import guarded, look, show
+from pages.ui.pictures import data_url
+from pages.ui.served import Served, Subject
+from robust_core import charts
+from robust_core.explain.attribution import Attribution, attribute
+from robust_core.explain.landscape import Surface, loss_surface
+
+METHODS = {
+    "saliency": "Saliency",
+    "integrated_gradients": "Integrated gradients",
+    "grad_cam": "Grad-CAM",
+    "occlusion": "Occlusion",
+}
+CLASSES = {"true": "the true class", "clean": "its clean answer", "adversarial": "its adversarial answer"}
+SIDE = 168  # px
+
+
+def attributions(nets: Sequence[Served], subject: Subject, films: Sequence[Film]) -> None:
+    """Four methods a row, clean above adversarial, each pair on one scale."""
+    options = CLASSES if subject.label is not None else {k: v for k, v in CLASSES.items() if k != "true"}
+    which = link.select("Explain the logit of", options, "explain", "adversarial", width=280)
+    for net, film in zip(nets, films, strict=True):
+        with guarded(net.title):
+            _rows(net, film, {"true": film.y, "clean": film.clean_answer, "adversarial": film.answer}[which], subject)
+    st.caption(
+        "Vermillion speaks for the class, blue against it; saliency and Grad-CAM only say how much. Clean and "
+        "adversarial share one scale, the 99.5th percentile of both. Units: logits a pixel. Pale ink is the picture itself."
+    )
+
+
+def _rows(net: Served, film: Film, k: int, subject: Subject) -> None:
+    """A grid: the picture and its maps, clean above adversarial."""
+    scale = max(1, round(SIDE / film.x.shape[-1]))
+    cells = [[_cell(charts.picture(image, scale), f"{name} picture", name) for name, image in _pair(film)]]
+    heads = ["picture"]
+    for method, title in METHODS.items():
+        result = _explained(net, subject, film, method, k)
+        maps = [m.numpy() for m in result.map]
+        top = charts.reach(*maps)
+        heads.append(f"{title}<br><small>{f'full colour at {top:.2g}' if top else 'zero everywhere'}</small>")
+        cells.append(
+            [
+                _cell(
+                    charts.attribution_image(maps[row], scale, vmax=top, over=image),
+                    f"{title} of the {name} picture, {net.title}",
+                    _completeness(result, row),
+                )
+                for row, (name, image) in enumerate(_pair(film))
+            ]
+        )
+    head = "".join(f"<b>{text}</b>" for text in heads)
+    body = "".join(column[row] for row in range(2) for column in cells)
+    st.markdown(f"**{net.title}**, logit of *{net.card.class_names[k]}*")
+    st.html(f'<div class="rl-maps" style="--n:{len(heads)}">{head}{body}</div>')
+
+
+def _pair(film: Film) -> tuple[tuple[str, NDArray[np.float32]], tuple[str, NDArray[np.float32]]]:
+    return ("clean", film.x), ("adversarial", film.x_adv)
+
+
+def _cell(pixels: NDArray[np.uint8], alt: str, told: str) -> str:
+    image = f'<img src="{data_url(pixels)}" alt="{html.escape(alt, quote=True)}">'
+    return f"<figure>{image}<figcaption>{told}</figcaption></figure>"
+
+
+def _completeness(result: Attribution, row: int) -> str:
+    if result.completeness is None:
+        return ""
+    error, whole = float(result.completeness.error[row]), float(result.completeness.difference[row])
+    return f"completeness error {error:+.3f} of {whole:+.2f}"
+
+
+def _explained(net: Served, subject: Subject, film: Film, method: str, k: int) -> Attribution:
+    key = (net.sha, subject.sha, film.settings.model_dump_json(), film.y, film.target, method, k)
+    return (_own_map if subject.own else _map)(key, net, film, method, k)
+
+
+@st.cache_resource(show_spinner="Attributing…", max_entries=128)
+def _map(key: tuple, _net: Served, _film: Film, _method: str, _k: int) -> Attribution:
+    return _attributed(_net, _film, _method, _k)
+
+
+@st.cache_resource(show_spinner="Attributing…", max_entries=16, scope="session")
+def _own_map(key: tuple, _net: Served, _film: Film, _method: str, _k: int) -> Attribution:
+    return _attributed(_net, _film, _method, _k)
+
+
+def _attributed(net: Served, film: Film, method: str, k: int) -> Attribution:
+    both = torch.from_numpy(np.stack([film.x, film.x_adv]))
+    with net.lock:  # captum hangs hooks on the shared network
+        return attribute(net.net, both, k, method)
+
+
+def surface(nets: Sequence[Served], subject: Subject, films: Sequence[Film]) -> None:
+    """The loss on the plane through the clean picture, the adversarial one and a random direction."""
+    with st.container(key="wrap_surface"):
+        columns = st.columns(max(2, len(nets)))
+    for column, net, film in zip(columns, nets, films, strict=False):
+        with column, guarded(net.title):
+            st.markdown(f"**{net.title}**")
+            if not np.abs(film.x_adv - film.x).max():
+                st.info("The adversarial picture is the clean one, so there is no direction to look along. Raise ε.")
+                continue
+            show(
+                charts.surface(_plane(net, subject, film), net.card.class_names, look=look()), key=f"surface_{net.name}"
+            )
+    st.caption(
+        "Across: along δ, from the clean picture at 0 to the adversarial one at 1. Up: a random direction of the same "
+        "length at right angles, seed 0. 21 × 21 points, cross-entropy in nats; the strong line is margin 0."
+    )
+
+
+def _plane(net: Served, subject: Subject, film: Film) -> Surface:
+    key = (net.sha, subject.sha, film.settings.model_dump_json(), film.y, film.target)
+    return (_own_plane if subject.own else _shared_plane)(key, net, film)
+
+
+@st.cache_resource(show_spinner="Walking around the picture…", max_entries=64)
+def _shared_plane(key: tuple, _net: Served, _film: Film) -> Surface:
+    return _walked(_net, _film)
+
+
+@st.cache_resource(show_spinner="Walking around the picture…", max_entries=8, scope="session")
+def _own_plane(key: tuple, _net: Served, _film: Film) -> Surface:
+    return _walked(_net, _film)
+
+
+def _walked(net: Served, film: Film) -> Surface:
+    x: NDArray[np.float32] = film.x.copy()
+    delta = torch.from_numpy(film.x_adv - x)
+    generator = torch.Generator().manual_seed(0)
+    return loss_surface(net.net, torch.from_numpy(x), film.y, direction_a=delta, generator=generator)

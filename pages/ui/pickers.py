@@ -1,0 +1,113 @@
+"""What is under the lens: network, image set, picture, seed. One choice for all pages, kept by `link`."""
+
+from __future__ import annotations
+
+import random
+
+import streamlit as st
+
+from pages.ui import link
+from pages.ui.served import Served, Shelf, Subject, fitting, shelf, test_images
+from robust_core.types import UserError
+
+# What says most at first sight, where it is there: a hardened network, a plain one, a picture on which they part.
+PREFERRED = ("pgd_at", "aw_net")
+PLAIN = "standard"
+FIRST_IMAGE = 9
+
+
+def open_shelf() -> Shelf:
+    """All checkpoints; names the broken ones on screen. Stops the page, saying what to do, where none can be used."""
+    found = shelf()
+    for problem in found.problems:
+        st.warning(f"Left out: {problem}", icon=":material/broken_image:")
+    if not found.nets:
+        st.info(
+            "There is no network to look at yet. Train one: "
+            "`python -m robust_core train recipes/zoo/fashion_mnist_pgd_at.toml`, then reload this page.",
+            icon=":material/model_training:",
+        )
+        st.stop()
+    return found
+
+
+def default_model(found: Shelf) -> str:
+    names = list(found.nets)
+    return next((name for wanted in PREFERRED for name in names if name.endswith(f"/{wanted}")), names[0])
+
+
+def model(found: Shelf) -> Served:
+    """The network that is chosen, wherever it was chosen."""
+    titles = found.titles()
+    return found.nets[link.read("model", default_model(found), link.one_of(titles))]
+
+
+def pick_model(found: Shelf) -> Served:
+    return found.nets[link.select("Network", found.titles(), "model", default_model(found))]
+
+
+def pick_rival(found: Shelf, first: Served) -> Served | None:
+    """A second network on the same task, or None."""
+    titles = found.titles()
+    alike = [n for n, s in found.nets.items() if n != first.name and same_task(s, first)]
+    options = {"none": "none"} | {name: titles[name] for name in alike}
+    plain = next((name for name in alike if name.endswith(f"/{PLAIN}")), "none")
+    name = link.select("Beside it", options, "versus", plain, disabled=not alike)
+    return found.nets.get(name)
+
+
+def same_task(a: Served, b: Served) -> bool:
+    return a.card.image_shape == b.card.image_shape and a.card.class_names == b.card.class_names
+
+
+def data_name(served: Served) -> str:
+    """The image set that is chosen, among those the network can read. Raises UserError where there is none."""
+    options = _sets(served)
+    return link.read("data", next(iter(options)), link.one_of(options))
+
+
+def pick_data(served: Served) -> str:
+    """As `data_name`, with a picker where there is a choice."""
+    options = _sets(served)
+    if len(options) == 1:
+        return next(iter(options))
+    return link.select("Image set", options, "data", next(iter(options)))
+
+
+def _sets(served: Served) -> dict[str, str]:
+    options = fitting(served.card)
+    if not options:
+        raise UserError(
+            f"{served.title} reads {served.card.data_name} images, and none of these are on this machine; "
+            "upload or draw a picture, or put the data set into the cache folder"
+        )
+    return options
+
+
+def test_image(name: str) -> Subject:
+    """The chosen image of a set; the first where the index is not in it."""
+    images = test_images(name)
+    index = link.read("index", _first(len(images)), link.within(int, 0, len(images) - 1))
+    return Subject(
+        pixels=images.images[index], label=int(images.labels[index]), index=index, origin=f"{name}, test image {index}"
+    )
+
+
+def pick_index(name: str) -> None:
+    images = test_images(name)
+    link.number("Test image", 0, len(images) - 1, 1, "index", _first(len(images)))
+
+
+def _first(n: int) -> int:
+    return min(FIRST_IMAGE, n - 1)
+
+
+def roll(name: str) -> None:
+    """Any image of the set, as a callback. Which one is in the URL then, so a link repeats it."""
+    link.write("index", str(random.randrange(len(test_images(name)))))
+
+
+def pick_seed() -> int:
+    return link.number(
+        "Seed", 0, 10**6, 1, "seed", 0, help="Decides all randomness of the attack: same seed, same picture."
+    )

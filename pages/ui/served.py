@@ -1,0 +1,144 @@
+"""Networks, image sets and attacks as the app serves them: loaded once, shared by all visitors, never changed.
+
+A shared network is frozen and in eval mode; gradients go to the input alone. What sets hooks (captum) holds its lock.
+Results are shared by content; those on a visitor's own picture stay in that visitor's session.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+from torch import Tensor
+
+from pages.ui.film import Film, shoot
+from robust_core import checkpoints, data
+from robust_core.attacks import AttackSettings
+from robust_core.checkpoints import Card, Checkpoint
+from robust_core.types import Classifier, ImageSet, UserError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Served:
+    """A checkpoint ready for use. sha: of its weights; lock: hold it around anything that sets hooks."""
+
+    name: str
+    card: Card
+    net: Classifier
+    sha: str
+    lock: threading.Lock
+
+    @property
+    def title(self) -> str:
+        return self.card.title
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """All checkpoints: those that can be used, by name, and a sentence about each that cannot."""
+
+    nets: dict[str, Served]
+    problems: tuple[str, ...]
+
+    def titles(self) -> dict[str, str]:
+        """Name → title; the name stands behind a title that several have."""
+        every = [served.title for served in self.nets.values()]
+        return {
+            name: served.title if every.count(served.title) == 1 else f"{served.title} ({name})"
+            for name, served in self.nets.items()
+        }
+
+
+def shelf() -> Shelf:
+    """Looks at the checkpoints on disk now. A broken one becomes a sentence; the others go on."""
+    nets, problems = {}, []
+    for found in checkpoints.find_all():
+        try:
+            if found.card is None or found.problem:
+                raise UserError(found.problem or f"{found.name}: no card")
+            sha = checkpoints.weights_sha(found)
+            architecture = json.dumps([found.card.architecture, found.card.options, found.card.image_shape])
+            net, lock = _net(str(found.folder), sha, found.card.weights_sha256, architecture, found)
+            nets[found.name] = Served(name=found.name, card=found.card, net=net, sha=sha, lock=lock)
+        except UserError as error:
+            problems.append(str(error))
+    return Shelf(nets, tuple(problems))
+
+
+@st.cache_resource(show_spinner=False, max_entries=24)
+def _net(
+    _folder: str, sha: str, wanted_sha: str, architecture: str, _checkpoint: Checkpoint
+) -> tuple[Classifier, threading.Lock]:
+    return checkpoints.load(_checkpoint), threading.Lock()
+
+
+@st.cache_resource(show_spinner="Reading the images…", max_entries=4)
+def test_images(name: str) -> ImageSet:
+    """The test images of a data set. Shared: not to be changed."""
+    return data.load(name).test
+
+
+def fitting(card: Card) -> dict[str, str]:
+    """Name → title of the data sets a network can be shown with here and now, the one it was measured on first."""
+    titles = {name: data.DATASETS[name].title for name, ready in data.available().items() if ready}
+    names = [name for name in titles if _same_task(name, card)]
+    names.sort(key=lambda name: name != card.data_name)
+    return {name: titles[name] for name in names}
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _task(name: str) -> tuple[tuple[int, int, int], tuple[str, ...]]:
+    images = test_images(name)
+    return images.shape, images.class_names
+
+
+def _same_task(name: str, card: Card) -> bool:
+    return _task(name) == (tuple(card.image_shape), tuple(card.class_names))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Subject:
+    """The picture under attack. label: its true class, None where nobody knows. index: in the test images, None for a
+    visitor's own. pixels: uint8 (C, H, W)."""
+
+    pixels: Tensor
+    label: int | None
+    index: int | None
+    origin: str
+
+    @property
+    def own(self) -> bool:
+        return self.index is None
+
+    @property
+    def sha(self) -> str:
+        return hashlib.sha256(str(tuple(self.pixels.shape)).encode() + self.pixels.numpy().tobytes()).hexdigest()
+
+    def floats(self) -> Tensor:
+        """float32 (1, C, H, W) in [0, 1]."""
+        return self.pixels[None].float().div_(255)
+
+
+def film(served: Served, subject: Subject, settings: AttackSettings, target: int | None) -> Film:
+    """The attack on one picture, every step of it; from the cache where it has been shot before."""
+    key = (served.sha, subject.sha, subject.label, settings.model_dump_json(), target)
+    return (_own_film if subject.own else _film)(key, served, subject, settings, target)
+
+
+@st.cache_resource(show_spinner=False, max_entries=128)
+def _film(key: tuple, _served: Served, _subject: Subject, _settings: AttackSettings, _target: int | None) -> Film:
+    return shoot(_served.net, _subject.floats(), _subject.label, _settings, target=_target)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16, scope="session")
+def _own_film(key: tuple, _served: Served, _subject: Subject, _settings: AttackSettings, _target: int | None) -> Film:
+    return shoot(_served.net, _subject.floats(), _subject.label, _settings, target=_target)
+
+
+def as_array(image: Tensor) -> np.ndarray:
+    """(1, C, H, W) or (C, H, W) as a NumPy array (C, H, W)."""
+    return (image[0] if image.ndim == 4 else image).numpy()

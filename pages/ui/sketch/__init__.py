@@ -1,0 +1,40 @@
+"""A canvas to draw on, as a Streamlit component. It hands out a PNG, which then is read as any upload is."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from pathlib import Path
+
+import streamlit as st
+
+from robust_core.types import UserError
+
+HERE = Path(__file__).parent
+_START = "data:image/png;base64,"
+
+_mount = st.components.v2.component(
+    "robustlens_sketch",
+    html=(HERE / "sketch.html").read_text(),
+    css=(HERE / "sketch.css").read_text(),
+    js=(HERE / "sketch.js").read_text(),
+)
+
+
+def sketch(*, size: tuple[int, int], channels: int, base: str, key: str) -> bytes | None:
+    """The drawing as PNG bytes, None before the first stroke. size: (height, width) in pixels of the image set.
+
+    base: the picture to start from on demand, as a data URL. Raises UserError where what came back is no PNG.
+    """
+    drawn = _mount(
+        key=key,
+        data={"height": size[0], "width": size[1], "colour": channels == 3, "base": base},
+        default={"png": None},
+        on_png_change=lambda: None,
+    )
+    if not drawn.png:
+        return None
+    try:
+        return base64.b64decode(str(drawn.png).removeprefix(_START), validate=True)
+    except binascii.Error as error:
+        raise UserError("the drawing did not arrive whole; draw one more stroke") from error

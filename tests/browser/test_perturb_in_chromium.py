@@ -1,0 +1,159 @@
+"""The pages as a visitor uses them: deep link, ε, scrubbing, gallery, Home's scatter, upload, drawing, download."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.browser
+
+
+def ready(page):
+    page.wait_for_selector(".player canvas")
+    page.wait_for_selector('[data-testid="stStatusWidget"]', state="detached")
+
+
+def until(condition, seconds=60):
+    """Polls from here: a busy machine starves the browser's own timers."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come true in time"
+        time.sleep(0.05)
+
+
+def step(page):
+    return int(page.locator(".player").get_attribute("data-step"))
+
+
+def told(page):
+    return page.locator(".player figcaption").all_inner_texts()
+
+
+def test_deep_link_and_a_change_of_eps(server, page):
+    page.goto(f"{server}/Perturb?model=fashion_mnist/standard&index=5&eps=0.05")
+    ready(page)
+    assert "Standard" in page.locator(".lane header").inner_text()
+    assert "0.0500" in told(page)[1]
+    page.get_by_role("slider", name="ε").press("ArrowRight")
+    page.get_by_text("max|δ| = 0.0550").wait_for()
+    assert "eps=0.055" in page.url
+    assert "index=5" in page.url
+
+
+def test_scrubbing_moves_everything_and_asks_the_server_nothing(server, page):
+    page.goto(f"{server}/Perturb?versus=fashion_mnist/aw_net")
+    ready(page)
+    assert step(page) == 20
+    frames: list[str] = []
+    page.on("websocket", lambda socket: frames.append(socket.url))
+    end = told(page)
+    page.get_by_role("button", name="back to the start").click()
+    assert step(page) == 0
+    start = told(page)
+    assert len(start) == 6
+    assert start[2] != end[2]
+    page.get_by_role("button", name="one step", exact=True).click()
+    assert step(page) == 1
+    page.get_by_role("slider", name="step of the attack").press("End")
+    assert step(page) == 20
+    assert told(page) == end
+    plot = page.locator(".plot").first
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 20)
+    assert step(page) == 10
+    page.get_by_role("button", name="play the attack").click()
+    until(lambda: step(page) > 10)
+    assert not frames
+
+
+def test_a_thumbnail_is_a_click_away(server, page):
+    page.goto(f"{server}/Perturb")
+    ready(page)
+    before = page.locator(".player canvas").first.evaluate("c => c.toDataURL()")
+    page.locator(".strip button").nth(3).click()
+    page.get_by_text("test image 3,").wait_for()
+    ready(page)
+    assert page.locator(".player canvas").first.evaluate("c => c.toDataURL()") != before
+    assert "index=3" in page.url
+
+
+def test_a_click_on_homes_scatter_opens_that_network(server, page):
+    page.goto(f"{server}/?index=4")
+    page.wait_for_selector(".js-plotly-plot .point")
+    page.wait_for_selector(".rl-bars")
+    # The marks are drawn architecture by architecture: aw_net first, then the residual ones in the shelf's order.
+    names = page.evaluate(
+        "document.querySelector('.js-plotly-plot').data.flatMap(t => (t.customdata ?? []).map(row => row[0]))"
+    )
+    at = page.locator(".js-plotly-plot .point").nth(names.index("fashion_mnist/standard")).bounding_box()
+    page.mouse.click(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
+    ready(page)
+    assert "/Perturb" in page.url
+    assert "index=4" in page.url
+    assert "Standard" in page.locator(".lane header").inner_text()
+
+
+def test_upload_and_take_it_home(server, page, tmp_path):
+    picture = io.BytesIO()
+    Image.new("RGB", (120, 80), (180, 90, 30)).save(picture, "PNG")
+    page.goto(f"{server}/Perturb?source=upload")
+    page.wait_for_selector('input[type="file"]', state="attached")
+    page.set_input_files(
+        'input[type="file"]', {"name": "mine.png", "mimeType": "image/png", "buffer": picture.getvalue()}
+    )
+    ready(page)
+    page.get_by_role("tab", name="Take it home").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download .npz").click()
+    download.value.save_as(tmp_path / "mine.npz")
+    with np.load(tmp_path / "mine.npz", allow_pickle=False) as arrays:
+        assert arrays["x"].shape == (1, 1, 28, 28)
+        assert 0.09 < np.abs(arrays["x_adv"] - arrays["x"]).max() <= np.float32(0.1)
+
+
+def test_a_drawing_is_attacked_stroke_by_stroke(server, page):
+    page.goto(f"{server}/Perturb?source=draw")
+    page.wait_for_selector(".paper")
+    box = page.locator(".paper").bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 220, box["y"] + 200, steps=8)
+    page.mouse.up()
+    ready(page)
+    first = page.locator(".player canvas").first
+    drawn = first.evaluate("c => c.toDataURL()")
+    page.get_by_role("button", name="Start from the gallery picture").click()
+    until(lambda: first.evaluate("c => c.toDataURL()") != drawn)
+
+
+def test_own_pictures_are_not_another_visitors(server, chromium, page):
+    page.goto(f"{server}/Perturb?source=draw")
+    page.wait_for_selector(".paper")
+    page.locator(".paper").click()
+    ready(page)
+    other = chromium.new_context().new_page()
+    other.goto(f"{server}/Perturb?source=draw")
+    other.wait_for_selector(".paper", timeout=60_000)
+    other.get_by_text("Draw something").wait_for(timeout=60_000)
+    assert other.locator(".player canvas").count() == 0
+    other.context.close()
+
+
+@pytest.mark.parametrize("width", [1440, 900])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_sticks_out(server, chromium, width, scheme):
+    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    for path, landmark in (("/", ".rl-bars"), ("/Perturb?versus=fashion_mnist/aw_net", ".player canvas")):
+        page.goto(server + path)
+        page.wait_for_selector(landmark)
+        page.wait_for_timeout(300)
+        main = page.locator('[data-testid="stMain"]')
+        assert main.evaluate("m => m.scrollWidth - m.clientWidth") <= 1
+    context.close()

@@ -1,0 +1,70 @@
+"""What a visitor takes home: exact, inside the ball, and repeated byte for byte by the command on the page."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pages.ui import exports, served
+from pages.ui.film import shoot
+from robust_core import checkpoints, data
+from robust_core.attacks import AttackSettings
+
+SETTINGS = [
+    {"name": "pgd", "eps": 0.1},
+    {"name": "pgd", "norm": "l2", "eps": 1.5, "steps": 7, "step_size": 0.3, "restarts": 2, "seed": 11},
+    {"name": "cw", "eps": 8 / 255, "kappa": 3.0, "random_start": False},
+    {"name": "square", "eps": 0.05, "queries": 50},
+]
+
+
+def scene(zoo, settings, target=None, index=4):
+    found = checkpoints.find("fashion_mnist/aw_net", zoo)
+    net = served.Served(
+        name=found.name, card=found.card, net=checkpoints.load(found), sha=checkpoints.weights_sha(found), lock=None
+    )
+    images = data.load("fashion_mnist_small").test
+    subject = served.Subject(pixels=images.images[index], label=int(images.labels[index]), index=index, origin="")
+    return net, subject, shoot(net.net, subject.floats(), subject.label, AttackSettings(**settings), target=target)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: f"{s['name']}-{s.get('norm', 'linf')}")
+def test_files_read_back_within_the_ball(zoo, settings):
+    net, subject, film = scene(zoo, settings)
+    for file in exports.files(net, subject, film):
+        measured = file.length if film.settings.norm == "l2" else file.reach
+        assert measured <= film.settings.eps
+        # Square leaves a picture alone that is misread to begin with.
+        assert measured > 0.5 * film.settings.eps or film.clean_answer != film.y
+    exact = exports.read_npz(exports.npz(film))
+    assert np.array_equal(exact[0].numpy(), film.x_adv)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", SETTINGS[:2], ids=lambda s: s.get("norm", "linf"))
+def test_the_command_on_the_page_writes_the_same_bytes(zoo, tmp_path, settings):
+    net, _, film = scene(zoo, settings, target=2)
+    words = shlex.split(exports.command(net, "fashion_mnist_small", 4, film))
+    done = subprocess.run([sys.executable, *words[1:]], cwd=tmp_path, capture_output=True, text=True, check=False,
+                          env=_environment())  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "adversarial.npz").read_bytes() == exports.npz(film)
+    assert f"adversarial: {net.card.class_names[film.answer]} ({film.probabilities[-1].max():.4f})" in done.stdout
+
+
+def test_the_script_on_the_page_makes_the_same_picture(zoo):
+    net, _, film = scene(zoo, SETTINGS[0])
+    names: dict[str, object] = {}
+    exec(exports.script(net, "fashion_mnist_small", 4, film), names)
+    assert np.array_equal(names["x_adv"][0].numpy(), film.x_adv)
+
+
+def _environment() -> dict[str, str]:
+    import os
+    from pathlib import Path
+
+    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
