@@ -16,14 +16,14 @@ import typer
 
 from robust_core import checkpoints, data
 from robust_core.attacks import AttackSettings, margin, run
-from robust_core.checkpoints import Card, write_card
+from robust_core.checkpoints import Card, Measure, write_card
 from robust_core.evaluation.accuracy import measure
 from robust_core.training.loop import Training, choose_device
 from robust_core.training.publish import publish
-from robust_core.training.recipe import parse_override, read_recipe
+from robust_core.training.recipe import Recipe, parse_override, parse_value, read_recipe
 from robust_core.training.run import Run, runs_folder
 from robust_core.training.teachers import load_teachers
-from robust_core.types import Splits, UserError
+from robust_core.types import Classifier, ImageSet, Splits, UserError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train, list, measure and attack networks.")
 DataName = Annotated[str, typer.Option("--data", help="data set whose test images to take; the card's by default")]
@@ -39,7 +39,8 @@ def train(
 ) -> None:
     """Train a recipe; the finished run is a checkpoint, measured on the test images."""
     chosen = read_recipe(recipe, overrides=dict(parse_override(text) for text in set_))
-    _train(Run.create(to or runs_folder() / recipe.stem, chosen), device)
+    parts = _made_ready(chosen, device)
+    _train(Run.create(to or runs_folder() / recipe.stem, chosen), *parts)
 
 
 @app.command()
@@ -49,28 +50,33 @@ def resume(folder: Path, device: Device = "auto") -> None:
         raise UserError(f"{folder} is not a run: it has no {checkpoints.RECIPE}")
     if (folder / checkpoints.CARD).is_file():
         raise UserError(f"{folder} is finished; `python -m robust_core measure {folder}` measures it again")
-    _train(Run(folder), device)
+    _train(Run(folder), *_made_ready(Run(folder).recipe, device))
 
 
-def _train(run_: Run, device: str) -> None:
+def _made_ready(recipe: Recipe, device: str) -> tuple[Splits, dict[str, Classifier], torch.device]:
+    """Data, teachers and device: all that can be wrong with a recipe shows before there is a folder."""
     where = choose_device(device)
-    splits = data.load(run_.recipe.data.name, progress=_count("loading"))
+    splits = data.load(recipe.data.name, progress=_count("loading"))
+    return splits, load_teachers(recipe, splits.train, where), where
+
+
+def _train(run_: Run, splits: Splits, teachers: dict[str, Classifier], where: torch.device) -> None:
     asked = {"stop": False}
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         asked["stop"] = True
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_signal)
     with run_.held():
-        teachers = load_teachers(run_.recipe, splits.train, where)
+        before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         training = Training(run_, splits, device=where, on_event=_tell, teachers=teachers)
         complete = training.train(stop=lambda: asked["stop"])
+        for number, handler in before.items():
+            signal.signal(number, handler)
         if not complete:
             typer.echo(f"stopped; go on with: python -m robust_core resume {run_.folder}")
             raise typer.Exit(3)
         card = publish(run_, splits, device=where)
-    _measure(run_.folder, card, splits, None, where)
+    _measure(checkpoints.at(run_.folder), card, splits, None, where)
 
 
 def _tell(event: dict[str, Any]) -> None:
@@ -132,20 +138,42 @@ def measure_(
     if found.card is None:
         raise UserError(found.problem or f"{checkpoint}: no card")
     splits = data.load(data_name or found.card.data_name, progress=_count("loading"))
-    before = found.card
-    after = _measure(found.folder, before, splits, n, choose_device(device), eps=eps, write=write)
-    for kind in ("clean", "robust"):
-        old, new = getattr(before, kind), getattr(after, kind)
+    _check_fit(found, splits.test)
+    results = _measure(found, found.card, splits, n, choose_device(device), eps=eps, write=write)
+    for kind, new in zip(("clean", "robust"), results, strict=True):
+        old = getattr(found.card, kind)
         if old is not None:
-            typer.echo(f"{kind}: the card said {old.accuracy:.2%} of {old.n}; now {new.accuracy:.2%} of {new.n}")
+            typer.echo(f"{kind}: the card says {_told(old)}; now {_told(new)}")
+
+
+def _told(measure: Measure) -> str:
+    attack = measure.attack.describe() if measure.attack else "untouched"
+    return f"{measure.accuracy:.2%} of {measure.n} images of {measure.data_name} ({attack})"
+
+
+def _check_fit(found: checkpoints.Checkpoint, images: ImageSet) -> None:
+    """Raises UserError where a network and images are not of one task."""
+    card = found.card
+    assert card is not None
+    if tuple(card.image_shape) != images.shape or card.class_names != images.class_names:
+        raise UserError(
+            f"{found.name} knows images {tuple(card.image_shape)} of {len(card.class_names)} classes; {images.name} "
+            f"has {images.shape} of {len(images.class_names)}, or classes of other names; choose other --data"
+        )
 
 
 def _measure(
-    folder: Path, card: Card, splits: Splits, n: int | None, device: torch.device, *, eps: str = "", write: bool = True
-) -> Card:
-    checkpoint = checkpoints.find(str(folder))
-    net = checkpoints.load(checkpoint, device)
-    recipe = folder / checkpoints.RECIPE
+    found: checkpoints.Checkpoint,
+    card: Card,
+    splits: Splits,
+    n: int | None,
+    device: torch.device,
+    *,
+    eps: str = "",
+    write: bool = True,
+) -> list[Measure]:
+    net = checkpoints.load(found, device)
+    recipe = found.folder / checkpoints.RECIPE
     trained = read_recipe(recipe).validation.attack if recipe.is_file() else AttackSettings(name="pgd")
     pgd20 = AttackSettings(name="pgd", norm=trained.norm, eps=eps or trained.eps, steps=20, seed=0)
     measures = []
@@ -154,10 +182,9 @@ def _measure(
         result = measure(net, splits.test, settings, n=n, device=device, progress=_count(label))
         typer.echo(f"{label}: {result.accuracy:.2%} of {result.n} test images, worst class {result.worst_class:.2%}")
         measures.append(result)
-    card = card.with_measures(measures)
     if write:
-        write_card(folder, card)
-    return card
+        write_card(found.folder, card.with_measures(measures))
+    return measures
 
 
 @app.command()
@@ -177,15 +204,17 @@ def attack(
     device: Device = "cpu",
 ) -> None:
     """Attack one test image and say what the network sees before and after."""
+    # As in the app: faster for one small image, and with more threads torch takes other kernels, and other last bits.
+    torch.set_num_threads(1)
     found, where = checkpoints.find(checkpoint), choose_device(device)
     net = checkpoints.load(found, where)
     assert found.card is not None
     images = data.load(data_name or found.card.data_name).test
+    _check_fit(found, images)
     if not 0 <= index < len(images):
         raise UserError(f"index must be in [0, {len(images)}); got {index}")
     settings = AttackSettings(name=name, norm=norm, eps=eps, steps=steps, step_size=step_size, seed=seed)
-    changes = dict(parse_override(text) for text in set_)
-    settings = settings.replace(**{key.removeprefix("attack."): value for key, value in changes.items()})
+    settings = settings.replace(**dict(parse_value(text) for text in set_))
     x, y = images.floats([index]).to(where), images.labels[[index]].to(where)
     if target is not None and not 0 <= target < len(images.class_names):
         raise UserError(f"target must be a class in [0, {len(images.class_names)}); got {target}")
@@ -198,9 +227,9 @@ def attack(
         typer.echo(f"{label}: {names[int(k)]} ({float(p):.4f}), margin {float(margin(logits, y)):+.3f}")
     typer.echo(f"true class: {names[int(y)]}; {settings.describe()}")
     if out is not None:
-        np.savez(
-            out, x=x.cpu().numpy(), x_adv=x_adv.cpu().numpy(), y=y.cpu().numpy(), settings=settings.model_dump_json()
-        )
+        with open(out, "wb") as file:  # by the name that was asked for: given a path, savez may add to it
+            written = settings.model_dump_json()
+            np.savez(file, x=x.cpu().numpy(), x_adv=x_adv.cpu().numpy(), y=y.cpu().numpy(), settings=written)
         typer.echo(f"wrote {out}")
 
 
@@ -222,6 +251,9 @@ def main() -> None:
         app()
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
+        raise SystemExit(2) from error
+    except OSError as error:
+        typer.echo(f"error: {error.filename or 'writing'}: {error.strerror or error}", err=True)
         raise SystemExit(2) from error
 
 

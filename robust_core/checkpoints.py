@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
 
 from robust_core.attacks import AttackSettings
@@ -41,6 +41,16 @@ class Measure(BaseModel):
     data_name: str
     data_fingerprint: str
     seconds: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Measure:
+        if len(self.class_n) != len(self.class_correct) or sum(self.class_n) != self.n:
+            raise ValueError("class_n and class_correct must be one number a class, and class_n add up to n")
+        if sum(self.class_correct) != self.correct or any(
+            not 0 <= c <= n for c, n in zip(self.class_correct, self.class_n, strict=True)
+        ):
+            raise ValueError("class_correct must add up to correct and lie in [0, class_n]")
+        return self
 
     @property
     def accuracy(self) -> float:
@@ -81,18 +91,19 @@ class Card(BaseModel):
 
     @property
     def clean(self) -> Measure | None:
-        return next((m for m in self.measures if m.attack is None), None)
+        """Of clean accuracy, the measure on the most images; a later one of equal size counts."""
+        return max((m for m in self.measures if m.attack is None), key=lambda m: m.n, default=None)
 
     @property
     def robust(self) -> Measure | None:
-        """The measure under PGD-20, the figure the leaderboard quotes."""
-        return next((m for m in self.measures if m.attack and m.attack.name == "pgd" and m.attack.steps == 20), None)
+        """Under PGD-20 at the budget first measured, on the most images: the figure the leaderboard quotes."""
+        pgd = [m for m in self.measures if m.attack and m.attack.name == "pgd" and m.attack.steps == 20]
+        return max((m for m in pgd if m.attack == pgd[0].attack), key=lambda m: m.n, default=None)
 
     def with_measures(self, new: list[Measure]) -> Card:
-        """The card with these measures added; one of the same attack, data and n is replaced."""
-        keys = {(m.attack, m.n, m.data_fingerprint) for m in new}
-        kept = [m for m in self.measures if (m.attack, m.n, m.data_fingerprint) not in keys]
-        return self.model_copy(update={"measures": (*kept, *new)})
+        """The card with these measures added; one of the same attack, data and n takes the old one's place."""
+        measures = {(m.attack, m.n, m.data_fingerprint): m for m in (*self.measures, *new)}
+        return self.model_copy(update={"measures": tuple(measures.values())})
 
 
 @dataclass(frozen=True)
@@ -131,10 +142,15 @@ def find(name: str, root: Path | None = None) -> Checkpoint:
         return (exact or hits)[0]
     if hits:
         raise UserError(f"checkpoint {name!r} is ambiguous: {', '.join(c.name for c in hits)}")
-    folder = Path(name)
-    if (folder / CARD).is_file() or (folder / WEIGHTS).is_file():
-        return _read(folder.resolve(), f"{folder.resolve().parent.name}/{folder.resolve().name}")
+    if (Path(name) / CARD).is_file() or (Path(name) / WEIGHTS).is_file():
+        return at(Path(name))
     raise unknown("checkpoint", name, [c.name for c in every])
+
+
+def at(folder: Path) -> Checkpoint:
+    """The checkpoint in this folder, wherever it lies."""
+    folder = folder.resolve()
+    return _read(folder, f"{folder.parent.name}/{folder.name}")
 
 
 def load(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Classifier:
@@ -146,7 +162,7 @@ def load(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Classifi
     if digest != card.weights_sha256:
         raise UserError(
             f"{checkpoint.name}: {WEIGHTS} is not the file its card describes "
-            f"(SHA-256 {digest[:12]}…, card says {card.weights_sha256[:12]}…); restore it or measure it again"
+            f"(SHA-256 {digest[:12]}…, card says {card.weights_sha256[:12]}…); restore the file, or train it again"
         )
     net = build(
         card.architecture, in_channels=card.image_shape[0], num_classes=len(card.class_names), seed=0, **card.options
@@ -161,7 +177,18 @@ def load(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Classifi
             f"missing {missing[:3] or 'none'}, unexpected {foreign[:3] or 'none'}, mis-shaped {misshaped[:3] or 'none'}"
         )
     net.load_state_dict(tensors)
-    return net.to(device).eval().requires_grad_(False)
+    net.to(device).eval().requires_grad_(False)
+    _try_out(checkpoint, net, card, device)
+    return net
+
+
+def _try_out(checkpoint: Checkpoint, net: Classifier, card: Card, device: str | torch.device) -> None:
+    """One black image: a card whose options cannot be run is found here, not in the middle of a page."""
+    try:
+        with torch.no_grad():
+            net(torch.zeros(1, *card.image_shape, device=device))
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"{checkpoint.name}: the card's {card.architecture!r} cannot be run: {error}") from error
 
 
 def weights_sha(checkpoint: Checkpoint) -> str:

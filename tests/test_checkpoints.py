@@ -29,7 +29,7 @@ from robust_core.types import UserError
 from tests.conftest import TINY, lived_in
 
 
-def make(folder: Path, seed: int = 0) -> Card:
+def make(folder: Path, seed: int = 0, class_names: tuple[str, ...] = tuple("abcdefghij")) -> Card:
     folder.mkdir(parents=True)
     net = lived_in(build("aw_net", in_channels=1, num_classes=10, seed=seed, **TINY))
     write_tensors(folder / WEIGHTS, net.state_dict())
@@ -39,7 +39,7 @@ def make(folder: Path, seed: int = 0) -> Card:
         architecture="aw_net",
         options=dict(TINY),
         image_shape=(1, 28, 28),
-        class_names=tuple("abcdefghij"),
+        class_names=class_names,
         data_name="fashion_mnist_small",
         data_fingerprint="0" * 64,
         weights_sha256=hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
@@ -165,6 +165,37 @@ def test_a_second_measure_of_the_same_thing_replaces_the_first(tmp_path: Path) -
     assert back.clean is not None
     assert back.robust is not None
     assert (back.clean.correct, back.robust.correct, len(back.measures)) == (8, 7, 2)
+
+
+def test_the_quoted_figures_are_those_on_the_most_images(tmp_path: Path) -> None:
+    pgd = AttackSettings(name="pgd", eps=0.1, steps=20)
+    few = measured(None, 8).model_copy(update={"n": 5, "class_n": (3, 2, 0), "correct": 5, "class_correct": (3, 2, 0)})
+    other = measured(pgd.replace(eps=0.3), 5)
+    card = make(tmp_path / "a" / "b").with_measures([measured(None, 8), measured(pgd, 6)])
+    card = card.with_measures([few, few.model_copy(update={"attack": pgd}), other]).with_measures([measured(None, 9)])
+    assert card.clean is not None
+    assert card.robust is not None
+    assert (card.clean.n, card.clean.correct) == (10, 9)
+    assert (card.robust.attack, card.robust.n, card.robust.correct) == (pgd, 10, 6)
+
+
+@pytest.mark.parametrize(
+    "change", [{"class_n": (5, 5)}, {"class_n": (5, 4, 0)}, {"correct": 11}, {"class_correct": (6, 2, 0)}]
+)
+def test_a_measure_that_does_not_add_up_is_no_card(change: dict[str, object], zoo: Path) -> None:
+    card = json.loads((zoo / "data" / "one" / CARD).read_text())
+    card["measures"] = [json.loads(measured(None, 8).model_dump_json()) | change]
+    (zoo / "data" / "one" / CARD).write_text(json.dumps(card))
+    assert "not a valid card: measures" in str(find("one").problem)
+
+
+@pytest.mark.parametrize("options", [{"width": 2.5}, {"stem_stride": 0}, {"router_width": 12}, {"blocks": []}])
+def test_a_card_that_cannot_be_run_is_named(options: dict[str, object], zoo: Path) -> None:
+    card = find("one").card
+    assert card is not None
+    write_card(zoo / "data" / "one", card.model_copy(update={"options": dict(TINY) | options}))
+    with pytest.raises(UserError):
+        load(find("one"))
 
 
 def test_history_forgives_a_torn_last_line(tmp_path: Path) -> None:

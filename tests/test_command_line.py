@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
-from robust_core import checkpoints
+from robust_core import checkpoints, data
 from robust_core.__main__ import app, main
 from robust_core.attacks import AttackSettings, run
+from robust_core.evaluation.accuracy import measure
 from robust_core.types import ImageSet
 from tests.test_checkpoints import make
 
@@ -27,7 +29,7 @@ validation = { attack = { name = "fgsm", eps = 0.1 } }
 @pytest.fixture
 def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ROBUSTLENS_CHECKPOINTS", str(tmp_path / "zoo"))
-    make(tmp_path / "zoo" / "made" / "tiny")
+    make(tmp_path / "zoo" / "made" / "tiny", class_names=data.load("fashion_mnist_small").test.class_names)
     return tmp_path
 
 
@@ -53,8 +55,14 @@ def test_train_list_measure(zoo: Path) -> None:
     assert not (folder / "state").exists()
     assert {p.name for p in folder.iterdir()} == {"recipe.toml", "history.jsonl", "weights.safetensors", "card.json"}
     before = (folder / "card.json").read_bytes()
-    again = said("measure", "made/trained", "--n", "50", "--no-write")
-    assert f"the card said {row['robust']:.2%} of 2000; now" in again
+    again = said("measure", "made/trained", "--n", "50", "--eps", "0.3", "--no-write")
+    card = checkpoints.find("made/trained").card
+    assert card is not None
+    net, test = checkpoints.load(checkpoints.find("made/trained")), data.load("fashion_mnist_small").test
+    now = measure(net, test, AttackSettings(name="pgd", eps=0.3, steps=20), n=50)
+    assert f"robust: the card says {row['robust']:.2%} of 2000 images" in again
+    assert f"; now {now.accuracy:.2%} of 50 images" in again
+    assert "ε = 0.3" in again
     assert (folder / "card.json").read_bytes() == before
 
 
@@ -86,6 +94,10 @@ def test_attack_prints_and_writes_what_the_core_computes(zoo: Path, small: Image
         (["measure", "tiny", "--n", "0", "--no-write"], "n must be in [1, 2000]"),
         (["train", "nowhere.toml"], "cannot read the recipe nowhere.toml"),
         (["train", "r.toml", "--set", "epoch=1"], "did you mean"),
+        (["train", "r.toml", "--set", "momentum=0.5"], "ambiguous: attack.momentum, schedule.momentum"),
+        (["train", "r.toml", "--device", "tpu"], "this machine has"),
+        (["attack", "tiny", "--out", "nowhere/x.npz"], "No such file"),
+        (["attack", "tiny", "--set", "kapa=1"], "unknown setting of an attack 'kapa'"),
         (["resume", "nowhere"], "is not a run"),
         (["list", "--device", "tpu"], None),
         (["attack", "tiny", "--device", "tpu"], "this machine has"),
@@ -109,6 +121,24 @@ def test_a_mistake_is_one_sentence(
     if message is not None:
         assert told.startswith("error: ")
         assert message in told
+
+
+def test_a_refused_training_leaves_no_folder(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(zoo)
+    Path("r.toml").write_text(RECIPE.replace('title = "tiny"', 'title = "tiny"\nobjective = { name = "rslad" }'))
+    result = CliRunner().invoke(app, ["train", "r.toml", "--to", "run"])
+    assert "needs a robust teacher" in str(result.exception)
+    assert not Path("run").exists()
+
+
+def test_images_of_another_task_are_refused(zoo: Path) -> None:
+    for name in ("dark", "bright"):
+        (zoo / "own" / name).mkdir(parents=True)
+        for i in range(5):
+            Image.new("L", (28, 28), 40 * i).save(zoo / "own" / name / f"{i}.png")
+    for command in (["measure", "tiny", "--no-write"], ["attack", "tiny"]):
+        result = CliRunner().invoke(app, [*command, "--data", str(zoo / "own")])
+        assert "or classes of other names" in str(result.exception)
 
 
 def test_a_card_s_recipe_is_not_needed_to_measure(zoo: Path) -> None:

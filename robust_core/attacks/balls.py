@@ -29,9 +29,19 @@ def per_image(values: Float[Tensor, " n"]) -> Float[Tensor, "n 1 1 1"]:
     return values[:, None, None, None]
 
 
+def _wide_type(like: Tensor) -> torch.dtype:
+    """float64, where sums of float32 are exact enough to judge by; Apple's GPUs have none and judge in float32."""
+    return torch.float32 if like.device.type == "mps" else torch.float64
+
+
 def _wide(values: Tensor) -> Tensor:
-    """In float64, where sums of float32 are exact enough to judge by; Apple's GPUs have none and judge in float32."""
-    return values if values.device.type == "mps" else values.double()
+    return values.to(_wide_type(values))
+
+
+def _length(flat: Float[Tensor, "n d"]) -> Float[Tensor, "n 1"]:
+    """Euclidean length of each row, summed in the wide type."""
+    length: Tensor = torch.linalg.vector_norm(flat, dim=1, keepdim=True, dtype=_wide_type(flat))
+    return length
 
 
 def _rounded_down(eps: Tensor) -> Tensor:
@@ -59,7 +69,9 @@ class Ball(ABC):
 
     def of(self, rows: Int64[Tensor, " m"] | slice) -> Self:
         """The ball of some of the images."""
-        return type(self)(self.eps[rows]) if isinstance(self.eps, Tensor) else self
+        if not isinstance(self.eps, Tensor):
+            return self
+        return type(self)(self.eps[rows.to(self.eps.device) if isinstance(rows, Tensor) else rows])
 
     def radius(self, x: Images) -> Float[Tensor, "n 1 1 1"]:
         """eps per image, rounded down to float32 (then a float32 bound is a bound in real numbers too)."""
@@ -78,7 +90,10 @@ class Ball(ABC):
         """`project` for one x and many x': what depends on x alone is worked out once."""
 
     def project(self, x_adv: Images, x: Images) -> Images:
-        """The nearest allowed image; images already allowed come back unchanged."""
+        """An allowed image on the edge, near x_adv; images already allowed come back unchanged, bit for bit.
+
+        L-inf: the nearest. L2: clipped to [0, 1], then shrunk towards x: the nearest unless pixels were clipped.
+        """
         nearest: Images = self.around(x)(x_adv)
         return nearest
 
@@ -125,27 +140,26 @@ class L2(Ball):
     """The Euclidean length of the change is at most eps."""
 
     def ascend(self, gradient: Images) -> Images:
-        # Scaled by its largest entry first: squares of gradients as small as 1e-30 would vanish in float32.
+        # Squares of gradients as small as 1e-30 would vanish in float32. A broken gradient leads nowhere.
         flat = gradient.flatten(1)
-        peak = flat.abs().amax(dim=1, keepdim=True)
-        flat = flat / torch.where(peak > 0, peak, 1.0)
-        length = torch.linalg.vector_norm(flat, dim=1, keepdim=True)
-        direction: Images = flat.div_(length.clamp_(min=1)).nan_to_num_(0, 0, 0).view_as(gradient)
+        length = _length(flat).clamp_(min=1e-37).to(flat.dtype)
+        direction: Images = (flat / length).nan_to_num_(0, 0, 0).view_as(gradient)
         return direction
 
     def around(self, x: Images) -> Project:
-        exact, most = _wide(x), _wide(self.radius(x))
+        most = self.radius(x).to(_wide_type(x))
         # A hair short of the edge, so that rounding x + δ to float32 cannot carry it over.
         edge = (most * (1 - 1e-5) - LAST_BIT * math.sqrt(x[0].numel() if len(x) else 0)).clamp_(min=0)
 
         def project(x_adv: Images) -> Images:
             # Clip, then shrink: x is itself an image, so shrinking towards it stays in [0, 1].
             clipped = x_adv.clamp(0, 1)
-            change = _wide(clipped) - exact
-            length = per_image(torch.linalg.vector_norm(change.flatten(1), dim=1))
-            inside = length <= most
-            shrunk = torch.addcmul(exact, change, edge / length.clamp_(min=1e-30)).to(x.dtype)
-            return torch.where(inside, clipped, shrunk)
+            change = clipped - x
+            length = per_image(_length(change.flatten(1))[:, 0])
+            if bool(((length - most).abs() <= 1e-6 * most).any()):  # too near to tell from rounded differences
+                length = per_image(_length(_wide(clipped).sub_(_wide(x)).flatten(1))[:, 0])
+            shrunk = torch.addcmul(x, change, (edge / length.clamp(min=1e-37)).to(x.dtype))
+            return torch.where(length <= most, clipped, shrunk)
 
         return project
 
@@ -156,8 +170,7 @@ class L2(Ball):
         return self.project(x + direction * (share * self.radius(x)), x)
 
     def distance(self, x_adv: Images, x: Images) -> Tensor:
-        length: Tensor = torch.linalg.vector_norm((_wide(x_adv) - _wide(x)).flatten(1), dim=1)
-        return length.to(x.dtype)
+        return _length((_wide(x_adv) - _wide(x)).flatten(1))[:, 0].to(x.dtype)
 
 
 BALLS: dict[str, type[Ball]] = {"linf": Linf, "l2": L2}

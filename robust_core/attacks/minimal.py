@@ -132,7 +132,7 @@ def _attacked(
         model,
         x.expand(n, *x.shape[1:]),
         y.expand(n),
-        BALLS[settings.norm](budgets.to(x.device)),
+        BALLS[settings.norm](budgets),
         target=None if target is None else target.expand(n),
         generator=Noise(noise.seed, noise.indices.expand(n)),
         on_step=None,

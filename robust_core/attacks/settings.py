@@ -94,6 +94,8 @@ class AttackSettings(BaseModel):
             if key not in ("name", "norm", "eps") and not (key in uses and key in self.model_fields_set):
                 self.__dict__[key] = uses.get(key, field.default)
         _check(self)
+        if not self.random:
+            self.__dict__["seed"] = 0
         return self
 
     @property

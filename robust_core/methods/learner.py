@@ -37,12 +37,12 @@ class RouteTraining(BaseModel):
     "both" by turns. type_weight: λ_type. Hard, soft and 1 are nearest to the paper; random and skew are ours.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     train_mix: Literal["hard", "soft", "random"] = "hard"
     skew: float = Field(default=2.0, ge=1.0, le=10.0)
     inner_attack: Literal["soft", "adv", "both"] = "soft"
-    type_weight: float = Field(default=1.0, ge=0.0)
+    type_weight: float = Field(default=1.0, ge=0.0, le=1000.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,7 +62,7 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Terms:
-    """The named parts of a loss with their weights. `logits` maps "clean" / "adversarial" to what the student said."""
+    """The named parts of a loss with their weights; a weight of 0 marks a figure that is only told."""
 
     values: dict[str, Tensor]
     weights: dict[str, float] = field(default_factory=dict)
@@ -158,7 +158,7 @@ class Learner:
         # The type head is judged by its own answer, not by the mixture that was imposed.
         own = seen.free.p_type
         assert isinstance(own, Tensor)
-        loss = F.nll_loss(own.clamp_min(1e-8).log(), types)
+        loss = F.nll_loss(own.clamp_min(torch.finfo(own.dtype).tiny).log(), types)
         right = (own.detach().argmax(dim=1) == types).float().mean()
         self._gather(loss, right)
         return seen.logits

@@ -46,7 +46,7 @@ class Objective(ABC):
 
 
 def divergence(p: Float[Tensor, "n k"], logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
-    """KL(p ‖ softmax(logits)) per image; p are probabilities of a teacher."""
+    """KL(p ‖ softmax(logits)) per image. p are probabilities without gradient: at 0 theirs would not be finite."""
     return (torch.xlogy(p, p) - p * logits.log_softmax(dim=1)).sum(dim=1)
 
 

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from robust_core.methods.learner import Batch, Learner, Terms
-from robust_core.methods.objective import Objective, away_from, divergence
+from robust_core.methods.objective import Objective, away_from
 from robust_core.types import UserError
 
 
@@ -24,10 +24,12 @@ class Trades(Objective):
 
         x_adv = learner.perturb(batch, away_from(own))
         clean, adversarial = learner.pair(batch, x_adv)
+        # Not `divergence`: here p has a gradient too, and its logarithm must come from the logits.
+        log_p, log_q = clean.log_softmax(dim=1), adversarial.log_softmax(dim=1)
         return Terms(
             values={
                 "ce_clean": F.cross_entropy(clean, batch.y),
-                "kl_adv": divergence(clean.softmax(dim=1), adversarial).mean(),
+                "kl_adv": (log_p.exp() * (log_p - log_q)).sum(dim=1).mean(),
             },
             weights={"kl_adv": self.beta},
         )

@@ -33,7 +33,9 @@ def build(name: str, *, in_channels: int, num_classes: int, seed: int | None = N
             torch.manual_seed(seed)
         try:
             return make(in_channels=in_channels, num_classes=num_classes, **options)
-        except (TypeError, RuntimeError) as error:
+        except UserError:
+            raise
+        except (TypeError, RuntimeError, ValueError) as error:
             raise UserError(f"architecture {name!r} cannot be built with {options}: {error}") from error
 
 

@@ -24,6 +24,8 @@ RouterNorm = Literal["group", "batch", "none"]
 
 
 def _router_norm(kind: RouterNorm, channels: int) -> nn.Module:
+    if kind not in ("group", "batch", "none"):
+        raise UserError(f"unknown router_norm {kind!r}; known: group, batch, none")
     if kind == "group":
         return nn.GroupNorm(min(8, channels), channels)
     return nn.BatchNorm2d(channels) if kind == "batch" else nn.Identity()

@@ -52,6 +52,10 @@ class ResidualNet(Classifier):
     ) -> None:
         super().__init__()
         self.in_channels, self.num_classes = in_channels, num_classes
+        if (mean is None) != (std is None):
+            raise UserError("input normalisation needs both mean and std")
+        if not blocks:
+            raise UserError("blocks must name at least one stage, for example [1, 1, 1]")
         self.normalize = Normalize(mean, std) if mean is not None and std is not None else nn.Identity()
         self.conv1 = nn.Conv2d(in_channels, width, 3, stride=stem_stride, padding=1, bias=False)
         self.bn1 = norm(width)

@@ -128,15 +128,23 @@ class Training:
         self.net.train()
         terms = self.objective.loss(self.learner, batch) | self.learner.take_terms()
         loss = terms.total
-        if not bool(torch.isfinite(loss)):
-            raise UserError(f"the loss became {loss.item()} at step {self.step}; a lower schedule.lr usually helps")
         self.optimizer.zero_grad()
         loss.backward()
+        self._refuse_nonsense(loss)
         self.optimizer.step()
         self._average()
         for name, value in terms.values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value.item()
         return terms, lr
+
+    def _refuse_nonsense(self, loss: Tensor) -> None:
+        """Before the step, so that weights that are no numbers are neither taken nor saved."""
+        squares = torch.stack([p.grad.square().sum() for p in self.net.parameters() if p.grad is not None])
+        for name, value in (("loss", loss), ("gradient", squares.sum())):
+            if not bool(torch.isfinite(value)):
+                raise UserError(
+                    f"the {name} became {value.item()} at step {self.step}; a lower schedule.lr usually helps"
+                )
 
     @torch.no_grad()
     def _average(self) -> None:

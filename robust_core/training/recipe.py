@@ -5,20 +5,21 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
+import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from robust_core.attacks import AttackSettings
-from robust_core.methods import OBJECTIVES, RouteTraining
-from robust_core.models import ARCHITECTURES
+from robust_core.methods import RouteTraining, make
+from robust_core.models import build
 from robust_core.registry import unknown
 from robust_core.types import UserError
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class DataPart(_Part):
@@ -35,8 +36,9 @@ class ModelPart(_Part):
     options: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _known(self) -> ModelPart:
-        ARCHITECTURES[self.architecture]
+    def _can_be_made(self) -> ModelPart:
+        with torch.device("meta"):  # shapes only: nothing is allocated
+            build(self.architecture, in_channels=1, num_classes=10, **self.options)
         return self
 
 
@@ -45,8 +47,8 @@ class ObjectivePart(_Part):
     options: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _known(self) -> ObjectivePart:
-        OBJECTIVES[self.name]
+    def _can_be_made(self) -> ObjectivePart:
+        make(self.name, **self.options)
         return self
 
 
@@ -72,7 +74,7 @@ class SchedulePart(_Part):
     weight_decay: float = Field(default=5e-4, ge=0, lt=1)
     warmup: float = Field(default=0.2, ge=0, lt=1)
     shape: Literal["linear", "cosine", "multistep"] = "linear"
-    milestones: tuple[int, ...] = ()
+    milestones: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(), strict=False)
     average: float = Field(default=0.0, ge=0, lt=1)
 
 
@@ -96,6 +98,15 @@ class Recipe(_Part):
     route: RouteTraining = RouteTraining()
     schedule: SchedulePart = SchedulePart()
     validation: ValidationPart = ValidationPart()
+
+    @model_validator(mode="after")
+    def _inner_attack_is_pgd(self) -> Recipe:
+        if self.attack.name != "pgd" or self.attack.restarts != 1:
+            raise UserError(
+                f"attack: the inner attack of training is pgd with one start; got {self.attack.name!r} with "
+                f"restarts = {self.attack.restarts}; steps, step_size and random_start shape it"
+            )
+        return self
 
     def to_toml(self) -> str:
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
@@ -130,25 +141,31 @@ def read_recipe(path: Path, *, overrides: dict[str, Any] | None = None) -> Recip
 def parse_override(text: str) -> tuple[str, Any]:
     """ "schedule.epochs=3" → ("schedule.epochs", 3). The value is TOML; what is not TOML is taken as a string.
 
-    "epochs" alone is taken as "schedule.epochs", since keys of a part are unique over the parts people override.
+    "epochs" alone is taken as "schedule.epochs"; a bare key that several parts have is refused, and they are named.
     """
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise UserError(f"--set takes key=value, for example --set schedule.epochs=3; got {text!r}")
-    try:
-        parsed = tomllib.loads(f"v = {value.strip()}")["v"]
-    except tomllib.TOMLDecodeError:
-        parsed = value.strip()
-    key = key.strip()
+    key, parsed = parse_value(text)
     if "." not in key and key not in Recipe.model_fields:
         homes = [part for part, model in _parts() if key in model.model_fields and part != "validation"]
         if len(homes) == 1:
             key = f"{homes[0]}.{key}"
+        elif homes:
+            raise UserError(f"recipe key {key!r} is ambiguous: {', '.join(f'{part}.{key}' for part in homes)}")
         else:
             dotted = [f"{part}.{k}" for part, model in _parts() for k in model.model_fields]
             bare = [k.rpartition(".")[2] for k in dotted]
             raise unknown("recipe key", key, [*Recipe.model_fields, *dotted, *bare])
     return key, parsed
+
+
+def parse_value(text: str) -> tuple[str, Any]:
+    """ "kappa=0.5" → ("kappa", 0.5): a name and a TOML value, or a string where it is none."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set takes key=value, for example --set schedule.epochs=3; got {text!r}")
+    try:
+        return key.strip(), tomllib.loads(f"v = {value.strip()}")["v"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
 
 
 def _parts() -> Iterator[tuple[str, type[BaseModel]]]:

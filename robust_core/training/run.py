@@ -19,7 +19,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from robust_core.checkpoints import HISTORY, RECIPE, STATE, WEIGHTS
+from robust_core.checkpoints import CARD, HISTORY, RECIPE, STATE, WEIGHTS
 from robust_core.folders import write_tensors, write_whole
 from robust_core.training.recipe import Recipe, read_recipe
 from robust_core.types import UserError
@@ -47,7 +47,7 @@ class Run:
     @staticmethod
     def create(folder: Path, recipe: Recipe) -> Run:
         """A new run. Raises UserError where the folder already holds one."""
-        if (folder / RECIPE).exists():
+        if any((folder / name).exists() for name in (RECIPE, WEIGHTS, CARD)):
             raise UserError(f"{folder} already holds a run; resume it, or choose another folder with --to")
         (folder / STATE).mkdir(parents=True, exist_ok=True)
         write_whole(folder / RECIPE, recipe.to_toml().encode())
@@ -86,6 +86,8 @@ class Run:
         """The last state, with the history cut back to it; None (and no history) where none was saved."""
         path, history = self.folder / STATE / "state.safetensors", self.folder / HISTORY
         if not path.exists():
+            if (self.folder / WEIGHTS).exists():
+                raise UserError(f"{self.folder} has weights but no state to go on from; train anew in another folder")
             history.unlink(missing_ok=True)
             return None
         try:

@@ -55,6 +55,13 @@ def test_defaults_fill_what_is_left_out() -> None:
         ('title = "x"\n[route]\ntrain_mix = "medium"', "route.train_mix: .*'hard', 'soft' or 'random'"),
         ('title = "x"\nseed = -1', "seed: .*greater than or equal to 0; got -1"),
         ("title = 'x'\nmodel = 3", "model"),
+        ('title = "x"\n[attack]\nname = "fgsm"', "the inner attack of training is pgd with one start; got 'fgsm'"),
+        ('title = "x"\n[schedule]\nepochs = "5"', "schedule.epochs: .*integer"),
+        ('title = "x"\n[schedule]\nmilestones = [-3]', "schedule.milestones"),
+        ('title = "x"\n[objective]\nname = "trades"\noptions = { betta = 6 }', "did you mean 'beta'"),
+        ('title = "x"\n[model]\narchitecture = "aw_net"\noptions = { router_norm = "gruop" }', "known: group, batch"),
+        ('title = "x"\n[model]\noptions = { mean = [0.5] }', "needs both mean and std"),
+        ('title = "x"\n[model]\noptions = { widht = 8 }', "did you mean 'width'"),
     ],
 )
 def test_mistakes_are_named_with_their_cure(text: str, message: str) -> None:
