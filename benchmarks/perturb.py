@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT))
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", default="fashion_mnist/pgd_at")
+    parser.add_argument("--versus", default="none", help="a second network beside it")
     parser.add_argument("--changes", type=int, default=60)
     chosen = parser.parse_args()
     logging.disable(logging.WARNING)  # Streamlit remarks that there is no browser
@@ -33,6 +34,7 @@ def main() -> None:
 
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
     app.query_params["model"] = chosen.checkpoint
+    app.query_params["versus"] = chosen.versus
     with contextlib.redirect_stderr(io.StringIO()):
         app.switch_page("pages/1_Perturb.py").run()
         if app.exception or app.selectbox(key="w_model").value != chosen.checkpoint:
@@ -50,6 +52,7 @@ def main() -> None:
     figures = {
         "benchmark": "perturb",
         "checkpoint": chosen.checkpoint,
+        "versus": chosen.versus,
         "changes": len(wall),
         "median_ms": round(statistics.median(wall), 1),
         "p95_ms": round(wall[int(0.95 * (len(wall) - 1))], 1),

@@ -114,6 +114,7 @@ def script(net: Served, data_name: str, index: int | None, film: Film) -> str:
         "from robust_core import checkpoints, data" if index is not None else "from robust_core import checkpoints",
         "from robust_core.attacks import AttackSettings, run",
         "",
+        "torch.set_num_threads(1)  # as the app does; with more, torch takes other kernels, and other last bits",
         f'net = checkpoints.load(checkpoints.find("{net.name}"))',
         picture,
         f"settings = AttackSettings({settings})",

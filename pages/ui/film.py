@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from robust_core.attacks import AttackSettings, Step, run
-from robust_core.types import Classifier, trace
+from robust_core.types import Classifier, Routing, Trace, trace
 
 Array = NDArray[np.float32]
 MAX_FRAMES = 101
@@ -73,11 +73,34 @@ def softmax(logits: Array) -> Array:
     return shifted / shifted.sum(axis=-1, keepdims=True)
 
 
-def shoot(net: Classifier, x: Tensor, y: int | None, settings: AttackSettings, *, target: int | None) -> Film:
+class Ticking(Classifier):
+    """A network that tells how often it is asked, and is otherwise the one it stands for."""
+
+    def __init__(self, net: Classifier, tick: Callable[[], None]) -> None:
+        super().__init__()
+        self.net, self.tick = net, tick
+        self.in_channels, self.num_classes = net.in_channels, net.num_classes
+
+    def trace(self, x: Tensor, *, routing: Routing | None = None) -> Trace:
+        self.tick()
+        return self.net.trace(x, routing=routing)
+
+
+def shoot(
+    net: Classifier,
+    x: Tensor,
+    y: int | None,
+    settings: AttackSettings,
+    *,
+    target: int | None,
+    tick: Callable[[], None] | None = None,
+) -> Film:
     """Attacks x (1, C, H, W) and keeps every step, of very many an even choice with both ends.
 
+    tick is called each time the network is asked, and may raise to end it.
     The call is the one that `python -m robust_core attack` makes, so it gives the same bytes.
     """
+    net = net if tick is None else Ticking(net, tick).eval()
     with torch.no_grad():
         clean = trace(net, x)
     label = int(clean.logits.argmax()) if y is None else y

@@ -24,7 +24,7 @@ PAGES = (  # path from the app's folder, label, icon; a page joins by one line, 
 def frame(title: str) -> None:
     """Sets the page up and draws the menu. Every page calls this first."""
     st.set_page_config(page_title=f"{title} · RobustLens", page_icon=_icon(), layout="wide")
-    _settle_process()
+    settle_process()
     st.html(Path(__file__).with_name("style.css"))
     link.arrive(title)
     with st.sidebar:
@@ -61,7 +61,7 @@ def show(chart: object, key: str, **settings: object) -> object:
 
 
 @st.cache_resource(show_spinner=False)
-def _settle_process() -> None:
+def settle_process() -> None:
     """Once a process. One thread is twice as fast as two on single small images, and visitors share the cores."""
     torch.set_num_threads(1)
 

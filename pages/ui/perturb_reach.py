@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 import torch
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from pages.ui import pickers
 from pages.ui.film import Film, softmax
 from pages.ui.frame import guarded, look, show
+from pages.ui.memory import remember
 from pages.ui.served import Served, Shelf, Subject
 from robust_core import charts
 from robust_core.attacks import ATTACKS, BALLS, AttackSettings, Noise, smallest_eps
@@ -37,7 +40,6 @@ def smallest(nets: Sequence[Served], subject: Subject, films: Sequence[Film]) ->
     for column, net, film in zip(columns, nets, films, strict=True):
         with column, guarded(net.title):
             curve = _curve(net, subject, film)
-            names = net.card.class_names
             told = f"**{net.title}** is fooled from **ε = {curve.smallest:.4g}** on" if curve.smallest else (
                 f"**{net.title}** is wrong before any attack" if curve.smallest == 0
                 else f"**{net.title}** is not fooled by any ε up to {curve.eps[-1]:.3g}"
@@ -45,23 +47,44 @@ def smallest(nets: Sequence[Served], subject: Subject, films: Sequence[Film]) ->
             pixels = f" ({curve.smallest * 255:.1f}/255)" if curve.smallest and film.settings.norm == "linf" else ""
             st.markdown(f"{told}{pixels}, as far as this attack can tell.")
             leads_to = film.target if film.target is not None else _leads_to(curve, film)
-            chart = charts.epsilon_curve(
-                curve.eps,
-                curve.probabilities[:, film.y],
-                curve.probabilities[:, leads_to],
-                smallest=curve.smallest,
-                current=film.settings.eps,
-                unit=UNITS[film.settings.norm],
-                adversarial_name=names[leads_to],
-                true_name=names[film.y],
-                look=look(),
-            )
+            chart = _chart(net, subject, film, curve, leads_to)
             show(chart, key=f"epsilon_{net.name}")
     attack = films[0].settings.describe().split(", ε")[0]
     st.caption(
         f"An upper bound: {attack} at each of {POINTS} budgets, refined where it first fools, "
         f"seed {films[0].settings.seed}. A stronger attack may need less."
     )
+
+
+def _chart(net: Served, subject: Subject, film: Film, curve: Curve, leads_to: int) -> go.Figure:
+    """The curve, drawn once, and a line at the ε on the page: while that moves, only the line is drawn anew."""
+    now, names = look(), net.card.class_names
+    key = (
+        "curve drawn",
+        net.sha,
+        subject.sha,
+        film.y,
+        leads_to,
+        film.settings.replace(eps=0.1).model_dump_json(),
+        now.name,
+    )
+
+    def compute() -> go.Figure:
+        return charts.epsilon_curve(
+            curve.eps,
+            curve.probabilities[:, film.y],
+            curve.probabilities[:, leads_to],
+            smallest=curve.smallest,
+            unit=UNITS[film.settings.norm],
+            adversarial_name=names[leads_to],
+            true_name=names[film.y],
+            look=now,
+        )
+
+    chart = copy.deepcopy(remember(key, compute, private=subject.own))
+    at = min(film.settings.eps, float(curve.eps[-1]))
+    line = {"color": now.muted, "width": 1, "dash": "dot"}
+    return chart.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, yref="paper", layer="below", line=line)
 
 
 def _leads_to(curve: Curve, film: Film) -> int:
@@ -77,8 +100,13 @@ def _curve(net: Served, subject: Subject, film: Film) -> Curve:
     """Does not depend on the ε on the page, so moving that is free."""
     top = (0.3 if subject.pixels.shape[0] == 1 else 32 / 255) if film.settings.norm == "linf" else 5.0
     settings = film.settings.replace(eps=0.1)
-    key = (net.sha, subject.sha, film.y, film.target, settings.model_dump_json(), top)
-    return (_own if subject.own else _shared)(key, net, subject, film.y, film.target, settings, top)
+    key = ("curve", net.sha, subject.sha, film.y, film.target, settings.model_dump_json(), top)
+
+    def compute() -> Curve:
+        with st.spinner(f"{net.title}: looking for the smallest ε…"):
+            return _computed(net, subject, film.y, film.target, settings, top)
+
+    return remember(key, compute, private=subject.own)
 
 
 def _computed(net: Served, subject: Subject, y: int, target: int | None, settings: AttackSettings, top: float) -> Curve:
@@ -99,20 +127,6 @@ def _computed(net: Served, subject: Subject, y: int, target: int | None, setting
         logits = net.net(x_adv).numpy()
     found = smallest_eps(net.net, x, label, attack=settings, hi=top, tolerance=top / 300, target=target)[0]
     return Curve(eps=eps.numpy(), probabilities=softmax(logits), smallest=found.eps)
-
-
-@st.cache_resource(show_spinner="Looking for the smallest ε…", max_entries=128)
-def _shared(
-    key: tuple, _net: Served, _subject: Subject, _y: int, _target: int | None, _s: AttackSettings, _top: float
-) -> Curve:
-    return _computed(_net, _subject, _y, _target, _s, _top)
-
-
-@st.cache_resource(show_spinner="Looking for the smallest ε…", max_entries=16, scope="session")
-def _own(
-    key: tuple, _net: Served, _subject: Subject, _y: int, _target: int | None, _s: AttackSettings, _top: float
-) -> Curve:
-    return _computed(_net, _subject, _y, _target, _s, _top)
 
 
 def transfer(nets: Sequence[Served], films: Sequence[Film], found: Shelf) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pages.ui import link
 from pages.ui.film import Film
 from pages.ui.frame import guarded, look, show
+from pages.ui.memory import remember
 from pages.ui.pictures import data_url
 from pages.ui.served import Served, Subject
 from robust_core import charts
@@ -37,8 +38,9 @@ def attributions(nets: Sequence[Served], subject: Subject, films: Sequence[Film]
         with guarded(net.title):
             _rows(net, film, {"true": film.y, "clean": film.clean_answer, "adversarial": film.answer}[which], subject)
     st.caption(
-        "Vermillion speaks for the class, blue against it; saliency and Grad-CAM only say how much. Clean and "
-        "adversarial share one scale, the 99.5th percentile of both. Units: logits a pixel. Pale ink is the picture itself."
+        "Vermillion speaks for the class, blue against it; saliency and Grad-CAM only say how much. "
+        "Clean and adversarial share one scale, the 99.5th percentile of both. "
+        "Units: logits a pixel. Pale ink is the picture itself."
     )
 
 
@@ -85,18 +87,13 @@ def _completeness(result: Attribution, row: int) -> str:
 
 
 def _explained(net: Served, subject: Subject, film: Film, method: str, k: int) -> Attribution:
-    key = (net.sha, subject.sha, film.settings.model_dump_json(), film.y, film.target, method, k)
-    return (_own_map if subject.own else _map)(key, net, film, method, k)
+    key = ("map", net.sha, subject.sha, film.settings.model_dump_json(), film.y, film.target, method, k)
 
+    def compute() -> Attribution:
+        with st.spinner(f"{net.title}: {METHODS[method]}…"):
+            return _attributed(net, film, method, k)
 
-@st.cache_resource(show_spinner="Attributing…", max_entries=128)
-def _map(key: tuple, _net: Served, _film: Film, _method: str, _k: int) -> Attribution:
-    return _attributed(_net, _film, _method, _k)
-
-
-@st.cache_resource(show_spinner="Attributing…", max_entries=16, scope="session")
-def _own_map(key: tuple, _net: Served, _film: Film, _method: str, _k: int) -> Attribution:
-    return _attributed(_net, _film, _method, _k)
+    return remember(key, compute, private=subject.own)
 
 
 def _attributed(net: Served, film: Film, method: str, k: int) -> Attribution:
@@ -125,18 +122,13 @@ def surface(nets: Sequence[Served], subject: Subject, films: Sequence[Film]) -> 
 
 
 def _plane(net: Served, subject: Subject, film: Film) -> Surface:
-    key = (net.sha, subject.sha, film.settings.model_dump_json(), film.y, film.target)
-    return (_own_plane if subject.own else _shared_plane)(key, net, film)
+    key = ("plane", net.sha, subject.sha, film.settings.model_dump_json(), film.y, film.target)
 
+    def compute() -> Surface:
+        with st.spinner(f"{net.title}: walking around the picture…"):
+            return _walked(net, film)
 
-@st.cache_resource(show_spinner="Walking around the picture…", max_entries=64)
-def _shared_plane(key: tuple, _net: Served, _film: Film) -> Surface:
-    return _walked(_net, _film)
-
-
-@st.cache_resource(show_spinner="Walking around the picture…", max_entries=8, scope="session")
-def _own_plane(key: tuple, _net: Served, _film: Film) -> Surface:
-    return _walked(_net, _film)
+    return remember(key, compute, private=subject.own)
 
 
 def _walked(net: Served, film: Film) -> Surface:

@@ -87,7 +87,17 @@ def _sets(served: Served) -> dict[str, str]:
 def test_image(name: str) -> Subject:
     """The chosen image of a set; the first where the index is not in it."""
     images = test_images(name)
-    index = link.read("index", _first(len(images)), link.within(int, 0, len(images) - 1))
+    return _numbered(name, link.read("index", _first(len(images)), link.within(int, 0, len(images) - 1)))
+
+
+def first_picture(served: Served) -> Subject:
+    """What a visitor who has chosen nothing sees first with this network."""
+    name = next(iter(_sets(served)))
+    return _numbered(name, _first(len(test_images(name))))
+
+
+def _numbered(name: str, index: int) -> Subject:
+    images = test_images(name)
     return Subject(
         pixels=images.images[index], label=int(images.labels[index]), index=index, origin=f"{name}, test image {index}"
     )

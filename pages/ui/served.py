@@ -11,11 +11,11 @@ import json
 import threading
 from dataclasses import dataclass
 
-import numpy as np
 import streamlit as st
 from torch import Tensor
 
 from pages.ui.film import Film, shoot
+from pages.ui.memory import Progress, remember
 from robust_core import checkpoints, data
 from robust_core.attacks import AttackSettings
 from robust_core.checkpoints import Card, Checkpoint
@@ -24,7 +24,10 @@ from robust_core.types import Classifier, ImageSet, UserError
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Served:
-    """A checkpoint ready for use. sha: of its weights; lock: hold it around anything that sets hooks."""
+    """A checkpoint ready for use.
+
+    sha: of its weights and what its card makes of them. lock: hold it around anything that sets hooks.
+    """
 
     name: str
     card: Card
@@ -61,18 +64,19 @@ def shelf() -> Shelf:
             if found.card is None or found.problem:
                 raise UserError(found.problem or f"{found.name}: no card")
             sha = checkpoints.weights_sha(found)
-            architecture = json.dumps([found.card.architecture, found.card.options, found.card.image_shape])
-            net, lock = _net(str(found.folder), sha, found.card.weights_sha256, architecture, found)
-            nets[found.name] = Served(name=found.name, card=found.card, net=net, sha=sha, lock=lock)
+            card = found.card
+            whole = [sha, card.weights_sha256, card.architecture, card.options, card.image_shape, card.class_names]
+            # Weights alone do not make a network: strides and normalisation are in its options.
+            sha = hashlib.sha256(json.dumps(whole).encode()).hexdigest()
+            net, lock = _net(sha, found)
+            nets[found.name] = Served(name=found.name, card=card, net=net, sha=sha, lock=lock)
         except UserError as error:
             problems.append(str(error))
     return Shelf(nets, tuple(problems))
 
 
-@st.cache_resource(show_spinner=False, max_entries=24)
-def _net(
-    _folder: str, sha: str, wanted_sha: str, architecture: str, _checkpoint: Checkpoint
-) -> tuple[Classifier, threading.Lock]:
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _net(sha: str, _checkpoint: Checkpoint) -> tuple[Classifier, threading.Lock]:
     return checkpoints.load(_checkpoint), threading.Lock()
 
 
@@ -85,19 +89,10 @@ def test_images(name: str) -> ImageSet:
 def fitting(card: Card) -> dict[str, str]:
     """Name → title of the data sets a network can be shown with here and now, the one it was measured on first."""
     titles = {name: data.DATASETS[name].title for name, ready in data.available().items() if ready}
-    names = [name for name in titles if _same_task(name, card)]
+    task = (tuple(card.image_shape), tuple(card.class_names))
+    names = [name for name in titles if (data.DATASETS[name].shape, data.DATASETS[name].class_names) == task]
     names.sort(key=lambda name: name != card.data_name)
     return {name: titles[name] for name in names}
-
-
-@st.cache_data(show_spinner=False, max_entries=64)
-def _task(name: str) -> tuple[tuple[int, int, int], tuple[str, ...]]:
-    images = test_images(name)
-    return images.shape, images.class_names
-
-
-def _same_task(name: str, card: Card) -> bool:
-    return _task(name) == (tuple(card.image_shape), tuple(card.class_names))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -124,21 +119,20 @@ class Subject:
 
 
 def film(served: Served, subject: Subject, settings: AttackSettings, target: int | None) -> Film:
-    """The attack on one picture, every step of it; from the cache where it has been shot before."""
-    key = (served.sha, subject.sha, subject.label, settings.model_dump_json(), target)
-    return (_own_film if subject.own else _film)(key, served, subject, settings, target)
+    """The attack on one picture, every step of it; from memory where it has been shot before."""
+    key = ("film", served.sha, subject.sha, subject.label, settings.model_dump_json(), target)
+
+    def compute() -> Film:
+        progress = Progress(f"{served.title}: {settings.describe()}", looks(settings))
+        try:
+            return shoot(served.net, subject.floats(), subject.label, settings, target=target, tick=progress)
+        finally:
+            progress.close()
+
+    return remember(key, compute, private=subject.own)
 
 
-@st.cache_resource(show_spinner=False, max_entries=128)
-def _film(key: tuple, _served: Served, _subject: Subject, _settings: AttackSettings, _target: int | None) -> Film:
-    return shoot(_served.net, _subject.floats(), _subject.label, _settings, target=_target)
-
-
-@st.cache_resource(show_spinner=False, max_entries=16, scope="session")
-def _own_film(key: tuple, _served: Served, _subject: Subject, _settings: AttackSettings, _target: int | None) -> Film:
-    return shoot(_served.net, _subject.floats(), _subject.label, _settings, target=_target)
-
-
-def as_array(image: Tensor) -> np.ndarray:
-    """(1, C, H, W) or (C, H, W) as a NumPy array (C, H, W)."""
-    return (image[0] if image.ndim == 4 else image).numpy()
+def looks(settings: AttackSettings) -> int:
+    """About how often the attack asks the network."""
+    used = settings.used
+    return int(used.get("queries", used.get("steps", 1) + 1)) * int(used.get("restarts", 1))

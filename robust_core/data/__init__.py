@@ -36,9 +36,14 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """A data set known by name. ready: whether it can be loaded without network now. download: bytes, if not."""
+    """A data set known by name. shape: (C, H, W) of an image. ready: whether it can be loaded without network now.
+
+    download: bytes, if not.
+    """
 
     title: str
+    shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
     load: Callable[[Progress | None], Splits]
     ready: Callable[[], bool]
     download: int
@@ -46,18 +51,34 @@ class Dataset:
 
 DATASETS: Registry[Dataset] = Registry("data set")
 DATASETS.register("fashion_mnist_small")(
-    Dataset(title="Fashion-MNIST, bundled subset", load=fashion_mnist.load_small, ready=lambda: True, download=0)
+    Dataset(
+        title="Fashion-MNIST, bundled subset",
+        shape=fashion_mnist.SHAPE,
+        class_names=fashion_mnist.CLASS_NAMES,
+        load=fashion_mnist.load_small,
+        ready=lambda: True,
+        download=0,
+    )
 )
 DATASETS.register("fashion_mnist")(
     Dataset(
         title="Fashion-MNIST",
+        shape=fashion_mnist.SHAPE,
+        class_names=fashion_mnist.CLASS_NAMES,
         load=fashion_mnist.load_full,
         ready=fashion_mnist.cached,
         download=sum(file.remote.size for file in fashion_mnist.FILES),
     )
 )
 DATASETS.register("cifar10")(
-    Dataset(title="CIFAR-10", load=cifar10.load_cifar10, ready=cifar10.cached, download=cifar10.ARCHIVE.size)
+    Dataset(
+        title="CIFAR-10",
+        shape=cifar10.SHAPE,
+        class_names=cifar10.CLASS_NAMES,
+        load=cifar10.load_cifar10,
+        ready=cifar10.cached,
+        download=cifar10.ARCHIVE.size,
+    )
 )
 
 

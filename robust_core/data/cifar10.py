@@ -16,6 +16,7 @@ from torch import Tensor
 from robust_core.data.download import Progress, Remote, cache_folder, fetch
 from robust_core.types import ImageSet, Splits, UserError
 
+SHAPE = (3, 32, 32)
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 FOLDER = "cifar10"
 ARCHIVE = Remote(

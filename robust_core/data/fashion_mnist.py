@@ -16,6 +16,7 @@ from robust_core.data.download import Progress, Remote, cache_folder, fetch
 from robust_core.data.idx import gunzip, parse_idx, sha256
 from robust_core.types import ImageSet, Splits, UserError
 
+SHAPE = (1, 28, 28)
 CLASS_NAMES = (
     "T-shirt/top",
     "Trouser",

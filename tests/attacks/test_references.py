@@ -92,7 +92,7 @@ def test_apgd_against_its_authors(name: str, norm: str, trained: Trained) -> Non
 
 @pytest.mark.parametrize("norm", sorted(BALLS))
 def test_square_against_its_authors(norm: str, trained: Trained) -> None:
-    """Random search: margins are compared, which vary less than the count of fooled images."""
+    """Margins are compared: counts vary more. Theirs draws one place for the whole batch, hence the slack."""
     net, x, y, eps = case(norm, trained)
     x, y = x[:150], y[:150]
     right = net(x).argmax(dim=1) == y
@@ -105,4 +105,4 @@ def test_square_against_its_authors(norm: str, trained: Trained) -> None:
     ours = run(AttackSettings(name="square", norm=norm, eps=eps, queries=100), net, x, y)
     clean, they, we = (float(margin(net(images), y).mean()) for images in (x, theirs, ours))
     assert they < clean - 1
-    assert we == pytest.approx(they, abs=0.1 * (clean - they))
+    assert we == pytest.approx(they, abs=0.25 * (clean - they))

@@ -30,7 +30,10 @@ def test_what_is_available_follows_the_cache_folder(empty_cache: Path) -> None:
 
 
 def test_the_bundled_set_loads_without_anything() -> None:
-    assert len(load("fashion_mnist_small").train) == 10_000
+    halves = load("fashion_mnist_small")
+    assert len(halves.train) == 10_000
+    told = DATASETS["fashion_mnist_small"]
+    assert (halves.test.shape, halves.test.class_names) == (told.shape, told.class_names)
 
 
 def test_a_path_is_read_as_the_users_own_images(pack, animals, tmp_path: Path) -> None:

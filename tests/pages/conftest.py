@@ -63,7 +63,7 @@ def _measure(attack: AttackSettings | None, correct: int, images: object) -> Mea
         n=100,
         correct=correct,
         class_n=(10,) * 10,
-        class_correct=(correct // 10,) * 10,
+        class_correct=tuple(correct // 10 + (k < correct % 10) for k in range(10)),
         data_name=images.name,
         data_fingerprint=images.fingerprint,
         seconds=1.0,

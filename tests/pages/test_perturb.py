@@ -54,7 +54,7 @@ def test_eps_changes_the_picture_and_zero_leaves_it(open_page):
 
 @pytest.mark.parametrize("name", ATTACKS.names())
 def test_every_attack_with_every_knob_moved(open_page, name):
-    app = open_page(PERTURB, attack=name)
+    app = open_page(PERTURB, attack=name, **{f"steps_{name}": "4", "versus": "none"})
     first = player(app)["lanes"][0]
     assert first["fooled"] is not None
     for widget in [*app.slider, *app.number_input]:
@@ -207,13 +207,14 @@ def test_an_unreadable_upload_is_refused_in_one_sentence(open_page, name, conten
 
 
 def test_own_pictures_stay_out_of_the_shared_cache(open_page, monkeypatch):
-    from pages.ui import served
+    from pages.ui import memory
 
-    def shared(*_: object) -> None:
-        raise AssertionError("a visitor's own picture reached the cache of all visitors")
+    class Sealed(memory.Memory):
+        def put(self, key: object, value: object) -> None:
+            raise AssertionError("a visitor's own picture reached the memory of all visitors")
 
     app = open_page(PERTURB, source="upload")
-    monkeypatch.setattr(served, "_film", shared)
+    monkeypatch.setattr(memory, "shared", lambda: Sealed(1))
     app.file_uploader[0].upload("mine.png", picture(), "image/png").run()
     assert not app.exception
     assert player(app) is not None

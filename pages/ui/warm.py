@@ -1,0 +1,34 @@
+"""What a server does before it takes its first visitor, so that nobody waits for imports and first calls."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from pages.ui import frame, gallery, perturb_attack, perturb_below, perturb_image, perturb_watch, pickers, served
+from robust_core.attacks import AttackSettings
+from robust_core.types import UserError
+
+PAGES = (gallery, perturb_attack, perturb_below, perturb_image, perturb_watch)  # importing them is the work
+
+
+@asynccontextmanager
+async def warm(_app: object) -> AsyncIterator[None]:
+    """A lifespan for `st.App`."""
+    prepare()
+    yield
+
+
+def prepare() -> None:
+    """Loads networks and images, and attacks once. What is broken is left for the pages to name."""
+    # Caches filled here are the visitors' own; that there is no visitor yet is no news.
+    logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").setLevel(logging.ERROR)
+    frame.settle_process()
+    try:
+        nets = served.shelf().nets
+        for net in nets.values():
+            subject = pickers.first_picture(net)
+            served.shoot(net.net, subject.floats(), subject.label, AttackSettings(name="pgd"), target=None)
+    except UserError:
+        return
