@@ -39,7 +39,7 @@ def smallest(nets: Sequence[Served], subject: Subject, films: Sequence[Film]) ->
         columns = st.columns(len(nets))
     for column, net, film in zip(columns, nets, films, strict=True):
         with column, guarded(net.title):
-            curve = _curve(net, subject, film)
+            curve = curve_of(net, subject, film)
             told = f"**{net.title}** is fooled from **ε = {curve.smallest:.4g}** on" if curve.smallest else (
                 f"**{net.title}** is wrong before any attack" if curve.smallest == 0
                 else f"**{net.title}** is not fooled by any ε up to {curve.eps[-1]:.3g}"
@@ -96,7 +96,7 @@ def _leads_to(curve: Curve, film: Film) -> int:
     return int(others.argmax())
 
 
-def _curve(net: Served, subject: Subject, film: Film) -> Curve:
+def curve_of(net: Served, subject: Subject, film: Film) -> Curve:
     """Does not depend on the ε on the page, so moving that is free."""
     top = (0.3 if subject.pixels.shape[0] == 1 else 32 / 255) if film.settings.norm == "linf" else 5.0
     settings = film.settings.replace(eps=0.1)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from pages.ui import frame, gallery, perturb_attack, perturb_below, perturb_image, perturb_watch, pickers, served
+from pages.ui.perturb_reach import curve_of
 from robust_core.attacks import AttackSettings
 from robust_core.types import UserError
 
@@ -21,7 +22,7 @@ async def warm(_app: object) -> AsyncIterator[None]:
 
 
 def prepare() -> None:
-    """Loads networks and images, and attacks once. What is broken is left for the pages to name."""
+    """Loads networks and images, and makes the first view of each. What is broken is left for the pages to name."""
     # Caches filled here are the visitors' own; that there is no visitor yet is no news.
     logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").setLevel(logging.ERROR)
     frame.settle_process()
@@ -29,6 +30,8 @@ def prepare() -> None:
         nets = served.shelf().nets
         for net in nets.values():
             subject = pickers.first_picture(net)
-            served.shoot(net.net, subject.floats(), subject.label, AttackSettings(name="pgd"), target=None)
+            # What a visitor sees first: its kernels are chosen, its results remembered, as anybody's are.
+            film = served.film(net, subject, AttackSettings(name="pgd"), None)
+            curve_of(net, subject, film)
     except UserError:
         return

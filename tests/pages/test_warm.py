@@ -1,0 +1,28 @@
+"""The server prepares the first view before its first visitor comes, and starts whatever state the zoo is in."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from pages.ui import memory, warm
+
+
+def test_the_first_view_is_ready(zoo, open_page, monkeypatch):
+    fresh = memory.Memory(64)
+    monkeypatch.setattr(memory, "shared", lambda: fresh)
+    warm.prepare()
+    prepared = set(fresh._kept)
+    open_page("pages/1_Perturb.py")
+    new = {key[0] for key in set(fresh._kept) - prepared}
+    assert new <= {"curve drawn"}
+
+
+@pytest.mark.parametrize("harm", ["no zoo", "broken"])
+def test_a_bad_zoo_does_not_keep_the_server_from_starting(zoo, harm):
+    if harm == "no zoo":
+        shutil.rmtree(zoo)
+    else:
+        (zoo / "fashion_mnist" / "pgd_at" / "weights.safetensors").write_bytes(b"")
+    warm.prepare()
