@@ -64,6 +64,7 @@ def _chart(net: Served, subject: Subject, film: Film, curve: Curve, leads_to: in
         net.sha,
         subject.sha,
         film.y,
+        film.target,
         leads_to,
         film.settings.replace(eps=0.1).model_dump_json(),
         now.name,
