@@ -63,7 +63,8 @@ def _point(name: str, title: str, card: Card) -> charts.Checkpoint | None:
 
 def _measured(measure: Measure) -> str:
     told = measure.attack.describe() if measure.attack else "clean"
-    return f"{measure.data_name}, first {measure.n:,} test images. Robust: {told}. Whiskers: 95 % (Wilson)."
+    said = f"{measure.data_name}, first {measure.n:,} test images. Robust: {told}."
+    return f"{said} W = ½ clean + ½ robust. Whiskers: 95 % (Wilson)."
 
 
 def wilson(correct: int, n: int, z: float = 1.96) -> tuple[float, float]:

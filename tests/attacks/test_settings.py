@@ -96,7 +96,7 @@ def test_what_the_attack_does_not_use_does_not_count(name: str) -> None:
     assert hash(AttackSettings(name=name, **unused)) == hash(plain)
     assert unused
     for key, value in used.items():
-        extra = {"random_start": True} if key == "restarts" else {}
+        extra = {"random_start": True} if key in ("restarts", "seed") and "random_start" in uses else {}
         assert AttackSettings(name=name, **{key: value}, **extra) != plain
     assert set(plain.to_dict()) <= {"name", "norm", "eps", *uses}
 
