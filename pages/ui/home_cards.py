@@ -42,7 +42,7 @@ def _aw_net(subject: Subject, films: Films) -> None:
     st.html(_bars("P(type = adversarial)", [("clean", before, "var(--c)"), ("attacked", after, "var(--a)")]))
     moved = after - before
     told = "can tell them apart" if moved > 0.2 else "is misled" if moved < -0.2 else "hardly sees a difference"
-    st.caption(f"{net.title} on the picture above: under PGD on the class (not aimed at the router), the router {told}.")
+    st.caption(f"{net.title} on the picture above: under PGD not aimed at the router, it {told}.")
     st.page_link("pages/1_Perturb.py", label="Watch the route step by step", icon=":material/alt_route:",
                  query_params=link.params() | {"model": net.name})  # fmt: skip
 
