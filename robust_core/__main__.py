@@ -18,6 +18,7 @@ from robust_core import checkpoints, data
 from robust_core.attacks import AttackSettings, margin, run
 from robust_core.checkpoints import Card, Measure, write_card
 from robust_core.evaluation.accuracy import measure
+from robust_core.frozen import frozen
 from robust_core.training.loop import Training, choose_device
 from robust_core.training.publish import publish
 from robust_core.training.recipe import Recipe, parse_override, parse_value, read_recipe
@@ -207,7 +208,7 @@ def attack(
     # As in the app: faster for one small image, and with more threads torch takes other kernels, and other last bits.
     torch.set_num_threads(1)
     found, where = checkpoints.find(checkpoint), choose_device(device)
-    net = checkpoints.load(found, where)
+    net = frozen(checkpoints.load(found, where))  # the view that the app attacks, too
     assert found.card is not None
     images = data.load(data_name or found.card.data_name).test
     _check_fit(found, images)

@@ -14,6 +14,7 @@ from robust_core import checkpoints, data
 from robust_core.__main__ import app, main
 from robust_core.attacks import AttackSettings, run
 from robust_core.evaluation.accuracy import measure
+from robust_core.frozen import frozen
 from robust_core.types import ImageSet
 from tests.test_checkpoints import make
 
@@ -71,7 +72,7 @@ def test_attack_prints_and_writes_what_the_core_computes(zoo: Path, small: Image
     output = said(
         "attack", "made/tiny", "--index", "3", "--eps", "8/255", "--steps", "5", "--seed", "7", "--out", str(out)
     )
-    net = checkpoints.load(checkpoints.find("made/tiny"))
+    net = frozen(checkpoints.load(checkpoints.find("made/tiny")))
     settings = AttackSettings(name="pgd", eps=8 / 255, steps=5, seed=7)
     x_adv = run(settings, net, small.floats([3]), small.labels[[3]])
     with np.load(out, allow_pickle=False) as stored:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,7 +56,7 @@ def smallest(nets: Sequence[Served], subject: Subject, films: Sequence[Film]) ->
 
 
 def _chart(net: Served, subject: Subject, film: Film, curve: Curve, leads_to: int) -> go.Figure:
-    """The curve, drawn once, and a line at the ε on the page: while that moves, only the line is drawn anew."""
+    """The curve with a line at the ε on the page: while that moves, the figure is kept and only the line moves."""
     now, names = look(), net.card.class_names
     key = (
         "curve drawn",
@@ -76,16 +75,17 @@ def _chart(net: Served, subject: Subject, film: Film, curve: Curve, leads_to: in
             curve.probabilities[:, film.y],
             curve.probabilities[:, leads_to],
             smallest=curve.smallest,
+            current=0.0,
             unit=UNITS[film.settings.norm],
             adversarial_name=names[leads_to],
             true_name=names[film.y],
             look=now,
         )
 
-    chart = copy.deepcopy(remember(key, compute, private=subject.own))
+    chart = remember(key, compute, private=True)  # this visitor's own, so that nobody else's line moves
     at = min(film.settings.eps, float(curve.eps[-1]))
-    line = {"color": now.muted, "width": 1, "dash": "dot"}
-    return chart.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, yref="paper", layer="below", line=line)
+    chart.layout.shapes[-1].update(x0=at, x1=at)
+    return chart
 
 
 def _leads_to(curve: Curve, film: Film) -> int:

@@ -13,6 +13,7 @@ from pages.ui import exports, served
 from pages.ui.film import shoot
 from robust_core import checkpoints, data
 from robust_core.attacks import AttackSettings
+from robust_core.frozen import frozen
 
 SETTINGS = [
     {"name": "pgd", "eps": 0.1},
@@ -25,7 +26,11 @@ SETTINGS = [
 def scene(zoo, settings, target=None, index=4):
     found = checkpoints.find("fashion_mnist/aw_net", zoo)
     net = served.Served(
-        name=found.name, card=found.card, net=checkpoints.load(found), sha=checkpoints.weights_sha(found), lock=None
+        name=found.name,
+        card=found.card,
+        net=frozen(checkpoints.load(found)),
+        sha=checkpoints.weights_sha(found),
+        lock=None,
     )
     images = data.load("fashion_mnist_small").test
     subject = served.Subject(pixels=images.images[index], label=int(images.labels[index]), index=index, origin="")
