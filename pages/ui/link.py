@@ -80,6 +80,14 @@ def segments(label: str, options: Mapping[str, str], key: str, default: str, **s
     )  # fmt: skip
 
 
+def maybe(label: str, options: Mapping[str, str], key: str) -> str | None:
+    """A row of buttons over name → title, at most one of them on."""
+    return _widget(
+        st.segmented_control, label, key, None, one_of(options), list(options),
+        format_func=lambda name: options.get(name, name),
+    )  # fmt: skip
+
+
 def slider(label: str, low: T, high: T, step: T, key: str, default: T, **settings: object) -> T:
     """A slider over whole numbers or over decimals, by the type of `low`."""
     parse = within(type(low), low, high)

@@ -1,4 +1,4 @@
-"""What lies below Perturb's stage: one tab a question, computed when it is opened."""
+"""What lies below Perturb's stage: one question at a time, computed when it is asked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from pages.ui import pickers
+from pages.ui import link, pickers
 from pages.ui.film import Film
 from pages.ui.frame import guarded
 from pages.ui.perturb_export import export
@@ -14,20 +14,34 @@ from pages.ui.perturb_reach import smallest, transfer
 from pages.ui.perturb_why import attributions, surface
 from pages.ui.served import Served, Shelf, Subject
 
-TABS = ("Smallest ε", "Transfer", "Attributions", "Loss surface", "Take it home")
+CLOSER = {
+    "smallest": "Smallest ε",
+    "transfer": "Transfer",
+    "attributions": "Attributions",
+    "surface": "Loss surface",
+    "export": "Take it home",
+}
 
 
 @st.fragment
 def below(found: Shelf, nets: Sequence[Served], subject: Subject, films: Sequence[Film]) -> None:
-    """The tabs. Only the open one is computed; opening another leaves the rest of the page alone."""
-    sections = (
-        lambda: smallest(nets, subject, films),
-        lambda: transfer(nets, films, found),
-        lambda: attributions(nets, subject, films),
-        lambda: surface(nets, subject, films),
-        lambda: export(nets, subject, films, "" if subject.own else pickers.data_name(nets[0])),
-    )
-    for tab, title, section in zip(st.tabs(TABS, key="below", on_change="rerun"), TABS, sections, strict=True):
-        if tab.open:
-            with tab, guarded(title):
-                section()
+    """The question that is open, and no other; opening another leaves the rest of the page alone.
+
+    None is open at first: their charts weigh more than the whole stage, and would hold up its first picture.
+    """
+    sections = {
+        "smallest": lambda: smallest(nets, subject, films),
+        "transfer": lambda: transfer(nets, films, found),
+        "attributions": lambda: attributions(nets, subject, films),
+        "surface": lambda: surface(nets, subject, films),
+        "export": lambda: export(nets, subject, films, "" if subject.own else pickers.data_name(nets[0])),
+    }
+    opened = link.maybe("Look closer", CLOSER, "closer")
+    if opened is None:
+        st.caption(
+            "How little is enough, whom else it fools, where the network looks, what its loss looks like around the "
+            "picture, and the files and commands that repeat all this."
+        )
+        return
+    with guarded(CLOSER[opened]):
+        sections[opened]()

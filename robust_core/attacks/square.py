@@ -132,8 +132,8 @@ class Search:
 
 
 def _side(share: float, query: int, queries: int, x: Images) -> int:
-    """The side of the squares at a query, in pixels."""
-    spent = query / queries * 10_000
+    """The side of the squares at a query, in pixels; the schedule begins at the first square, which is query 2."""
+    spent = (query - 2) / (queries - 2) * 10_000
     halved = share / 2 ** sum(spent > mark for mark in HALVINGS)
     h, w = x.shape[2:]
     return max(1, min(h, w, round(math.sqrt(halved * h * w))))

@@ -91,18 +91,23 @@ def test_apgd_against_its_authors(name: str, norm: str, trained: Trained) -> Non
 
 
 @pytest.mark.parametrize("norm", sorted(BALLS))
-def test_square_against_its_authors(norm: str, trained: Trained) -> None:
-    """Margins are compared: counts vary more. Theirs draws one place for the whole batch, hence the slack."""
+@pytest.mark.parametrize("queries", [30, 100])
+def test_square_against_its_authors(norm: str, queries: int, trained: Trained) -> None:
+    """Mean margins over seeds: theirs draws one place for the whole batch, so that one run of it says little."""
     net, x, y, eps = case(norm, trained)
     x, y = x[:150], y[:150]
     right = net(x).argmax(dim=1) == y
     x, y, eps = x[right], y[right], 1.5 * eps
-    attack = SquareAttack(net, norm={"linf": "Linf", "l2": "L2"}[norm], eps=eps, n_queries=99, seed=0, device="cpu")
-    attack.init_hyperparam(x)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        _, theirs = attack.attack_single_run(x, y)
-    ours = run(AttackSettings(name="square", norm=norm, eps=eps, queries=100), net, x, y)
-    clean, they, we = (float(margin(net(images), y).mean()) for images in (x, theirs, ours))
-    assert they < clean - 1
-    assert we == pytest.approx(they, abs=0.25 * (clean - they))
+    # Theirs does not count the look at the clean image, nor that at the first pattern.
+    theirs = SquareAttack(net, norm={"linf": "Linf", "l2": "L2"}[norm], eps=eps, n_queries=queries - 2, device="cpu")
+    theirs.init_hyperparam(x)
+    settings = AttackSettings(name="square", norm=norm, eps=eps, queries=queries)
+    they, we = torch.zeros(6), torch.zeros(6)
+    for seed in range(6):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            they[seed] = margin(net(theirs.attack_single_run(x, y)[1]), y).mean()
+        we[seed] = margin(net(run(settings.replace(seed=seed), net, x, y)), y).mean()
+    gain = float(margin(net(x), y).mean() - they.mean())
+    assert gain > 0.5
+    assert float(we.mean()) == pytest.approx(float(they.mean()), abs=0.1 * gain)

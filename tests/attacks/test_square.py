@@ -138,10 +138,10 @@ def test_l2_spends_the_whole_budget(trained: Trained) -> None:
 
 def test_squares_shrink_by_the_published_schedule() -> None:
     x = torch.zeros(1, 1, 100, 100)
-    sides = [_side(0.8, query, 10_000, x) for query in (5, 11, 51, 201, 501, 1001, 2001, 4001, 6001, 8001)]
+    sides = [_side(0.8, 2 + square, 10_002, x) for square in (0, 11, 51, 201, 501, 1001, 2001, 4001, 6001, 8001)]
     assert sides == [round((0.8 / 2**k) ** 0.5 * 100) for k in range(10)]
-    assert _side(0.8, 80, 100, x) == _side(0.8, 8000, 10_000, x)
-    assert _side(1e-9, 1, 10, x) == 1
+    assert _side(0.8, 82, 102, x) == _side(0.8, 8002, 10_002, x)
+    assert _side(1e-9, 2, 10, x) == 1
 
 
 def test_wrong_settings_are_named(halves: Halves, grey: Tensor) -> None:

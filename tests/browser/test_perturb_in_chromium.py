@@ -107,7 +107,7 @@ def test_upload_and_take_it_home(server, page, tmp_path):
         'input[type="file"]', {"name": "mine.png", "mimeType": "image/png", "buffer": picture.getvalue()}
     )
     ready(page)
-    page.get_by_role("tab", name="Take it home").click()
+    page.get_by_role("radio", name="Take it home").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download .npz").first.click()
     download.value.save_as(tmp_path / "mine.npz")

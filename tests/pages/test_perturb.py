@@ -103,7 +103,7 @@ def test_two_networks_side_by_side_and_the_route_of_the_second(open_page):
 NONSENSE = {
     "model": "../../etc/passwd", "versus": "<script>", "index": "99999999999999999999", "seed": "-1", "eps": "nan",
     "attack": "pdg", "norm": "l7", "target": "77", "source": "telepathy", "steps_pgd": "1e9", "data": "imagenet",
-    "label": "x", "show": "-3", "step_size": "inf", "below": "nothing", "unheard_of": "y" * 150,
+    "label": "x", "show": "-3", "step_size": "inf", "closer": "nothing", "unheard_of": "y" * 150,
 }  # fmt: skip
 
 
@@ -226,18 +226,23 @@ def test_the_canvas_is_there_and_waits_for_a_stroke(open_page):
     assert "Draw something" in captions(app)
 
 
-@pytest.mark.parametrize("tab", ["Smallest ε", "Transfer", "Attributions", "Loss surface", "Take it home"])
-def test_every_tab_shows_something(open_page, tab):
-    app = open_page(PERTURB, versus="fashion_mnist/aw_net")
-    app.session_state["below"] = tab
-    app.run()
+SHOWN = {
+    "smallest": lambda app: len(app.get("plotly_chart")) == 2,
+    "transfer": lambda app: len(app.get("plotly_chart")) == 2,
+    "attributions": lambda app: sum(h.proto.body.count("<figure>") for h in app.get("html")) == 20,
+    "surface": lambda app: len(app.get("plotly_chart")) == 2,
+    "export": lambda app: len(app.code) == 2,
+}
+
+
+@pytest.mark.parametrize("closer", SHOWN)
+def test_every_question_is_answered_by_link_and_by_click(open_page, closer):
+    app = open_page(PERTURB, versus="fashion_mnist/aw_net", closer=closer)
     assert not app.exception
     assert not app.error
-    shown = {
-        "Smallest ε": lambda: len(app.get("plotly_chart")) == 2,
-        "Transfer": lambda: len(app.get("plotly_chart")) == 2,
-        "Attributions": lambda: sum(h.proto.body.count("<figure>") for h in app.get("html")) == 20,
-        "Loss surface": lambda: len(app.get("plotly_chart")) == 2,
-        "Take it home": lambda: len(app.code) == 2,
-    }
-    assert shown[tab]()
+    assert SHOWN[closer](app)
+    other = "export" if closer != "export" else "transfer"
+    app.button_group(key="w_closer").set_value(other).run()
+    assert not app.exception
+    assert SHOWN[other](app)
+    assert app.query_params["closer"] == other
