@@ -1,6 +1,7 @@
 """Networks, image sets and attacks as the app serves them: loaded once, shared by all visitors, never changed.
 
-A shared network is a frozen view, in eval mode; gradients go to the input alone. What sets hooks (captum) holds its lock.
+A shared network is a frozen view, in eval mode; gradients go to the input alone. What sets hooks (captum) holds its
+lock.
 Results are shared by content; those on a visitor's own picture stay in that visitor's session.
 """
 
@@ -27,7 +28,8 @@ from robust_core.types import Classifier, ImageSet, UserError
 class Served:
     """A checkpoint ready for use.
 
-    net: the frozen view of it, the same numbers to 1e-4, faster. sha: of its weights and what its card makes of them. lock: hold it around anything that sets hooks.
+    net: the frozen view of it, the same numbers to 1e-4, faster. sha: of its weights and what its card makes of them.
+    lock: hold it around anything that sets hooks.
     """
 
     name: str
