@@ -81,8 +81,8 @@ def _train(run_: Run, splits: Splits, teachers: dict[str, Classifier], where: to
 
 
 def _tell(event: dict[str, Any]) -> None:
-    skip = ("event", "class_clean", "class_robust")
-    shown = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in event.items() if k not in skip}
+    plain = {k: v for k, v in event.items() if k != "event" and not isinstance(v, (list, dict))}
+    shown = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in plain.items()}
     typer.echo(f"{event['event']:>5}  " + "  ".join(f"{k} {v}" for k, v in shown.items()))
 
 

@@ -52,7 +52,7 @@ class Frozen:
         new = copy.deepcopy(old).requires_grad_(False)
         rest: ScaleShift | None = None
         if dynamic:
-            rest = ScaleShift(2 if isinstance(bn, MixBN) else 1, old.out_channels).to(old.weight.device)
+            rest = ScaleShift(*_scale_and_shift(bn)[0].shape).to(old.weight.device)
             owner.register_module(norm, rest)
         else:
             new.bias = nn.Parameter(old.weight.new_zeros(old.out_channels), requires_grad=False)

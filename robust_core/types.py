@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -98,13 +98,23 @@ class Route:
 
     signals: per regulated conv the factor of each filter, (N, filters), 1 = unchanged.
     p_type: (N, 2), the probabilities of TYPES; None where the network has no type head.
+    experts: per conv that holds experts the router's probability of each, (N, experts); the highest was used.
     """
 
     signals: Mapping[str, Float[Tensor, "n filters"]] = field(default_factory=dict)
     p_type: Float[Tensor, "n 2"] | None = None
+    experts: Mapping[str, Float[Tensor, "n experts"]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.signals) or self.p_type is not None
+        return bool(self.signals) or self.p_type is not None or bool(self.experts)
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Route:
+        """The route with `change` made to each of its tensors."""
+        return Route(
+            signals={name: change(signal) for name, signal in self.signals.items()},
+            p_type=None if self.p_type is None else change(self.p_type),
+            experts={name: change(share) for name, share in self.experts.items()},
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -128,16 +138,22 @@ class Routing:
     p_type: "clean" or "adversarial" runs that batch norm alone; a number in [0, 1], or a tensor (N,) of them, is the
     share of the adversarial one. signals: per conv name (N, filters) or (filters,) in place of the router's.
     scale: factor on the signals, for all convs or by conv name, in [0, 2] on the pages, any number here.
+    experts: which expert to use, one for all convs, or by conv name one, or one an image (N,).
     """
 
     p_type: TypeName | float | Tensor | None = None
     signals: Mapping[str, Tensor] = field(default_factory=dict)
     scale: float | Mapping[str, float] = 1.0
+    experts: int | Mapping[str, int | Tensor] = field(default_factory=dict)
 
     @staticmethod
     def like(route: Route) -> Routing:
-        """The route another batch took: its signals and its P(type)."""
-        return Routing(p_type=None if route.p_type is None else route.p_type[:, 1], signals=route.signals)
+        """The route another batch took: its signals, its P(type), its experts."""
+        return Routing(
+            p_type=None if route.p_type is None else route.p_type[:, 1],
+            signals=route.signals,
+            experts={name: share.argmax(dim=1) for name, share in route.experts.items()},
+        )
 
 
 class Classifier(nn.Module):

@@ -16,7 +16,7 @@ from pages.ui.pictures import png
 from pages.ui.served import Served, Subject
 from robust_core.attacks import AttackSettings, quantise
 
-OPTIONS = ("restarts", "kappa", "momentum", "queries", "random_start")  # those the command line takes by --set
+OPTIONS = ("restarts", "kappa", "momentum", "queries", "random_start", "start")  # those the command line takes by --set
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ generator that is passed in, and every step can be watched on the way. The image
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,6 @@ from robust_core.attacks.steps import (
     OnStep,
     Outcome,
     Rows,
-    Step,
     aim,
     best_of,
     climb,
@@ -31,7 +31,8 @@ from robust_core.attacks.steps import (
 )
 from robust_core.types import UserError
 
-__all__ = ["OnStep", "Step", "aim", "climb", "cw_pgd", "fgsm", "fooled", "look", "mi_fgsm", "pgd"]
+Start = Literal["uniform", "normal"]
+NARROW = 0.001  # spread of the "normal" start, pixel units
 
 
 def pgd(
@@ -45,6 +46,7 @@ def pgd(
     loss: AttackLoss | str = "ce",
     momentum: float | None = None,
     random_start: bool = True,
+    start: Start = "uniform",
     restarts: int = 1,
     target: Classes | None = None,
     generator: torch.Generator | Noise | None = None,
@@ -53,9 +55,10 @@ def pgd(
     """Projected gradient ascent with a constant step.
 
     x: (N, C, H, W) in [0, 1]; y: true classes; target: classes to reach instead. step_size: length of a step in the
-    ball's norm, pixel units; 2.5·eps/steps where none is given. momentum: the decay μ of MI-FGSM. restarts: how many
-    random starts at most; an image keeps the first that fools, else the one of the highest loss. on_step sees
-    steps + 1 points. The model should be in eval mode.
+    ball's norm, pixel units; 2.5·eps/steps where none is given. momentum: the decay μ of MI-FGSM. start: where a random
+    start lies, "uniform" in the ball or "normal", x + 0.001·N(0, 1), as TRADES and the distillation methods have it.
+    restarts: how many random starts at most; an image keeps the first that fools, else the one of the highest loss.
+    on_step sees steps + 1 points. The model should be in eval mode.
     Raises UserError for settings out of range, or a random start with no generator.
     Source: Madry et al. 2018; with momentum, Dong et al. 2018, eq. 6.
     """
@@ -68,10 +71,10 @@ def pgd(
 
     def ascend(rows: Rows, number: int, watch: OnStep | None) -> tuple[Images, Objective]:
         xs, part = x[rows], ball.of(rows)
-        start = xs if noise is None else part.random(xs, noise.of(rows), draw=number)
+        first = xs if noise is None else _begun(part, xs, noise.of(rows), number, start)
         goal = aim(y[rows], None if target is None else target[rows], loss)
         length = per_image(step.to(x)[rows]) if isinstance(step, Tensor) else step
-        return _ascend(model, xs, y[rows], start, part, goal, steps, length, momentum, watch), goal
+        return _ascend(model, xs, y[rows], first, part, goal, steps, length, momentum, watch), goal
 
     def attempt(rows: Rows, number: int, watch: OnStep | None) -> Outcome:
         x_adv, goal = ascend(rows, number, watch)
@@ -82,6 +85,13 @@ def pgd(
     if restarts == 1:  # nothing to choose from: the last look at the logits is saved
         return ascend(slice(None), 0, on_step)[0]
     return best_of(restarts, attempt, len(x), x.device, on_step)
+
+
+def _begun(ball: Ball, x: Images, noise: Noise, number: int, start: Start) -> Images:
+    """The random start of attempt `number`."""
+    if start == "uniform":
+        return ball.random(x, noise, draw=number)
+    return ball.project(x + NARROW * noise.normal(number, *x.shape[1:]).to(x), x)
 
 
 def starting_noise(random_start: bool, generator: torch.Generator | Noise | None, x: Images) -> Noise | None:
@@ -150,6 +160,7 @@ def cw_pgd(
     step_size: float | Tensor | None = None,
     kappa: float = 50.0,
     random_start: bool = True,
+    start: Start = "uniform",
     restarts: int = 1,
     target: Classes | None = None,
     generator: torch.Generator | Noise | None = None,
@@ -165,6 +176,7 @@ def cw_pgd(
         step_size=step_size,
         loss=partial(carlini_wagner, kappa=kappa),
         random_start=random_start,
+        start=start,
         restarts=restarts,
         target=target,
         generator=generator,

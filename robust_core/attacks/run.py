@@ -23,7 +23,7 @@ def _fgsm(*args: object, generator: object, **kwargs: object) -> Tensor:
 
 _START = ("restarts", "random_start", "seed")
 ATTACKS.register("fgsm")(Attack(run=_fgsm, label="FGSM", uses=settings_table()))
-ATTACKS.register("pgd")(Attack(run=pgd, label="PGD", uses=settings_table("steps", "step_size", *_START)))
+ATTACKS.register("pgd")(Attack(run=pgd, label="PGD", uses=settings_table("steps", "step_size", "start", *_START)))
 ATTACKS.register("mi_fgsm")(
     Attack(
         run=pgd,
@@ -32,7 +32,7 @@ ATTACKS.register("mi_fgsm")(
     )
 )
 ATTACKS.register("cw")(
-    Attack(run=cw_pgd, label="CW", uses=settings_table("step_size", "kappa", *_START, steps=30)),
+    Attack(run=cw_pgd, label="CW", uses=settings_table("step_size", "kappa", "start", *_START, steps=30)),
 )
 for _loss, _label in (("ce", "APGD-CE"), ("dlr", "APGD-DLR"), ("dlr_t", "APGD-DLR-T")):
     ATTACKS.register(f"apgd_{_loss}")(

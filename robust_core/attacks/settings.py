@@ -57,8 +57,9 @@ class AttackSettings(BaseModel):
     name: one of ATTACKS. norm: "linf" or "l2". eps: budget in pixel units of [0, 1], a number or text as "8/255";
     0 leaves the images as they are. steps: gradient steps. step_size: length of one, pixel units; None: 2.5·eps/steps.
     restarts: attempts at most, each from a new start. kappa: the margin in logits at which CW is content. momentum:
-    decay μ of MI-FGSM. queries: Square's looks at the model, an image. random_start: start anywhere in the ball.
-    seed: of all randomness, with the image's index (see `run`).
+    decay μ of MI-FGSM. queries: Square's looks at the model, an image. random_start: begin at random, not at the image;
+    start: "uniform" in the ball, or "normal", x + 0.001·N(0, 1). seed: of all randomness, with the image's index (see
+    `run`).
 
     What is left out takes the attack's default. What the attack does not use is put back to the default, so that equal
     attacks are equal settings. Raises UserError, naming the setting, its value and the cure.
@@ -76,6 +77,7 @@ class AttackSettings(BaseModel):
     momentum: float = 1.0
     queries: int = 1000
     random_start: bool = True
+    start: Literal["uniform", "normal"] = "uniform"
     seed: int = 0
 
     def __init__(self, **settings: Any) -> None:
@@ -95,7 +97,7 @@ class AttackSettings(BaseModel):
                 self.__dict__[key] = uses.get(key, field.default)
         _check(self)
         if not self.random:
-            self.__dict__["seed"] = 0
+            self.__dict__["seed"], self.__dict__["start"] = 0, "uniform"
         return self
 
     @property
@@ -136,6 +138,7 @@ class AttackSettings(BaseModel):
         words += [f"κ = {self.kappa:g}"] if "kappa" in uses else []
         words += [f"momentum {self.momentum:g}"] if "momentum" in uses else []
         words += [f"{self.queries} {'query' if self.queries == 1 else 'queries'}"] if "queries" in uses else []
+        words += ["start x + 0.001·N(0, 1)"] if self.random and self.start == "normal" else []
         if self.random and "restarts" in uses:
             words.append(f"{self.restarts} restart{'s' if self.restarts != 1 else ''}")
         if "seed" in uses:

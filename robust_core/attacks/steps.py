@@ -73,10 +73,7 @@ def look(model: nn.Module, x: Images, y: Classes, objective: Objective, index: i
 
 
 def _step(index: int, x: Images, logits: Tensor, loss: Tensor, y: Classes, route: Route) -> Step:
-    route = Route(
-        signals={name: signal.detach() for name, signal in route.signals.items()},
-        p_type=None if route.p_type is None else route.p_type.detach(),
-    )
+    route = route.map(Tensor.detach)
     return Step(index=index, x=x.detach(), logits=logits, loss=loss, margin=margin(logits, y), route=route)
 
 
@@ -155,5 +152,6 @@ def _spliced(whole: Step, part: Step, rows: Tensor, chosen: Tensor) -> Step:
         route=Route(
             signals={name: put(signal, part.route.signals[name]) for name, signal in whole.route.signals.items()},
             p_type=None if types[0] is None or types[1] is None else put(types[0], types[1]),
+            experts={name: put(share, part.route.experts[name]) for name, share in whole.route.experts.items()},
         ),
     )

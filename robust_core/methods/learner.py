@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int64
@@ -21,7 +21,7 @@ from robust_core.attacks.losses import AttackLoss
 from robust_core.frozen import Frozen, frozen
 from robust_core.models.aw_net import AWNet
 from robust_core.models.routed import Routed
-from robust_core.types import TYPES, Classifier, Routing
+from robust_core.types import TYPES, Classifier, Route, Routing
 
 Images = Float[Tensor, "n c h w"]
 Logits = Float[Tensor, "n k"]
@@ -35,6 +35,7 @@ class RouteTraining(BaseModel):
     attacker can reach has been trained. skew: 1 draws it uniformly, larger draws it nearer to the image's own type.
     inner_attack: the path the inner attack takes: "soft" through the router, "adv" with BN_adversarial forced,
     "both" by turns. type_weight: λ_type. Hard, soft and 1 are nearest to the paper; random and skew are ours.
+    balance_weight: of the load balance of a mixture of experts, without which one expert soon takes every image.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -43,6 +44,7 @@ class RouteTraining(BaseModel):
     skew: float = Field(default=2.0, ge=1.0, le=10.0)
     inner_attack: Literal["soft", "adv", "both"] = "soft"
     type_weight: float = Field(default=1.0, ge=0.0, le=1000.0)
+    balance_weight: float = Field(default=0.01, ge=0.0, le=1000.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,9 +92,11 @@ class Learner:
         self.ball = BALLS[attack.norm](attack.eps)
         self.frozen = Frozen(net)
         self._terms = Terms(values={})
+        self._load: dict[str, list[float]] = {}  # images each expert of each conv took since the epoch began
 
     @property
-    def dynamic(self) -> bool:
+    def typed(self) -> bool:
+        """Does the network tell clean from adversarial images, and mix its norms by that?"""
         return isinstance(self.net, AWNet)
 
     @torch.no_grad()
@@ -112,7 +116,7 @@ class Learner:
         """The inner attack: PGD on the eval-mode network with today's weights. eps: one an image, else the ball's."""
         view: nn.Module = self.frozen.refresh()
         way = self.route.inner_attack
-        if self.dynamic and (way == "adv" or (way == "both" and batch.step % 2)):
+        if self.typed and (way == "adv" or (way == "both" and batch.step % 2)):
             view = Routed(self.frozen.view, Routing(p_type="adversarial"))
         return pgd(
             view,
@@ -123,6 +127,7 @@ class Learner:
             step_size=self.attack.step_size,
             loss=loss,
             random_start=self.attack.random_start,
+            start=self.attack.start,
             generator=batch.generator,
             on_step=on_step,
         )
@@ -137,7 +142,7 @@ class Learner:
 
     def pair(self, batch: Batch, x_adv: Images) -> tuple[Logits, Logits]:
         """Both. One joint batch where the norms are to see what inference will show them; two where types are told."""
-        if not self.dynamic or self.route.train_mix == "hard":
+        if not self.typed or self.route.train_mix == "hard":
             return self.clean(batch), self.adversarial(batch, x_adv)
         n = len(batch.x)
         types = torch.arange(2).repeat_interleave(n)
@@ -149,19 +154,52 @@ class Learner:
         taken, self._terms = self._terms, Terms(values={})
         return taken
 
+    def end_epoch(self) -> dict[str, Any]:
+        """What the routes of the epoch come to: of a mixture of experts, each expert's share of the images by conv."""
+        taken, self._load = self._load, {}
+        if not taken:
+            return {}
+        return {"expert_load": {name: [n / sum(counts) for n in counts] for name, counts in taken.items()}}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs, as JSON."""
+        return {"load": self._load}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._load = dict(state["load"])
+
     def _pass(self, x: Images, types: Int64[Tensor, " n"], generator: torch.Generator) -> Logits:
-        if not self.dynamic:
-            logits: Tensor = self.net(x)
-            return logits
-        types = types.to(x.device)
-        seen = self.net.trace(x, routing=self._training_route(types, generator))
-        # The type head is judged by its own answer, not by the mixture that was imposed.
-        own = seen.free.p_type
-        assert isinstance(own, Tensor)
+        if self.typed:
+            types = types.to(x.device)
+            seen = self.net.trace(x, routing=self._training_route(types, generator))
+            self._judge_types(seen.free, types)
+        else:
+            seen = self.net.trace(x)
+            if seen.free.experts:
+                self._weigh_load(seen.free.experts)
+        return seen.logits
+
+    def _judge_types(self, free: Route, types: Int64[Tensor, " n"]) -> None:
+        """The type loss, on the head's own answer and not on the mixture that was imposed."""
+        own = free.p_type
+        assert own is not None
         loss = F.nll_loss(own.clamp_min(torch.finfo(own.dtype).tiny).log(), types)
         right = (own.detach().argmax(dim=1) == types).float().mean()
-        self._gather(loss, right)
-        return seen.logits
+        self._gather({"type": loss, "type_accuracy": right}, {"type": self.route.type_weight, "type_accuracy": 0.0})
+
+    def _weigh_load(self, experts: Mapping[str, Float[Tensor, "n experts"]]) -> None:
+        """The load balance E·Σ_e f_e·P_e, f the shares of the images and P the mean probabilities, meaned over convs: 1
+        when even, E when one expert takes all. Source: Fedus et al. 2022 (Switch Transformers), eq. 4."""
+        balances, largest = [], []
+        for name, p in experts.items():
+            counts = torch.bincount(p.argmax(dim=1), minlength=p.shape[1])
+            share = counts / len(p)
+            balances.append(p.shape[1] * (share * p.mean(dim=0)).sum())
+            largest.append(share.max())
+            before = self._load.get(name, [0.0] * p.shape[1])
+            self._load[name] = [a + b for a, b in zip(before, counts.tolist(), strict=True)]
+        values = {"balance": torch.stack(balances).mean(), "largest_load": torch.stack(largest).mean()}
+        self._gather(values, {"balance": self.route.balance_weight, "largest_load": 0.0})
 
     def _training_route(self, types: Int64[Tensor, " n"], generator: torch.Generator) -> Routing | None:
         if self.route.train_mix == "soft":
@@ -171,8 +209,8 @@ class Learner:
         u = torch.rand(len(types), generator=generator, device=generator.device).to(types.device) ** self.route.skew
         return Routing(p_type=torch.where(types == 1, 1 - u, u))
 
-    def _gather(self, loss: Tensor, right: Tensor) -> None:
-        values = dict(self._terms.values)
-        values["type"] = loss if "type" not in values else (values["type"] + loss) / 2
-        values["type_accuracy"] = right if "type_accuracy" not in values else (values["type_accuracy"] + right) / 2
-        self._terms = Terms(values=values, weights={"type": self.route.type_weight, "type_accuracy": 0.0})
+    def _gather(self, values: dict[str, Tensor], weights: dict[str, float]) -> None:
+        """Takes terms up; of two passes in one step, their mean."""
+        known = self._terms.values
+        mean = {name: (known[name] + value) / 2 if name in known else value for name, value in values.items()}
+        self._terms = Terms(values=mean, weights=weights)

@@ -8,7 +8,8 @@ TPAMI 2024, arXiv 2306.03430. What the paper leaves open is an option, and its d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
 
@@ -16,28 +17,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from robust_core.models.backbone import Backbone
 from robust_core.models.blocks import Control, MixBN
 from robust_core.models.resnet import ResidualNet
+from robust_core.models.router import RouterNorm, conv_stages
+from robust_core.registry import unknown
 from robust_core.types import TYPES, Classifier, Route, Routing, Trace, UserError
-
-RouterNorm = Literal["group", "batch", "none"]
-
-
-def _router_norm(kind: RouterNorm, channels: int) -> nn.Module:
-    if kind not in ("group", "batch", "none"):
-        raise UserError(f"unknown router_norm {kind!r}; known: group, batch, none")
-    if kind == "group":
-        return nn.GroupNorm(min(8, channels), channels)
-    return nn.BatchNorm2d(channels) if kind == "batch" else nn.Identity()
 
 
 class Router(nn.Module):
     """Reads the image; answers with one factor per filter of each regulated conv, and with P(type).
 
-    width: filters of the first of three stride-2 conv stages (the second and third have twice as many).
+    convs: the regulated ones, by name with their filters. width, depth: of the stride-2 conv stages (`conv_stages`).
     norm: "group" by default: batch norm would read the type off the statistics of a pure batch, which a single image
-    does not have. type_reaches_features: False stops the type loss at the type head, so D learns from the task alone.
-    type_hidden: units between the type head's two layers. These defaults are ours.
+    does not have. gain: ω lies in (0, gain); above 1. type_reaches_features: False stops the type loss at the type
+    head, so D learns from the task alone. type_hidden: units between the type head's two layers. These defaults are
+    ours. Raises UserError for options out of range.
     """
 
     def __init__(
@@ -46,42 +41,52 @@ class Router(nn.Module):
         convs: dict[str, int],
         *,
         width: int = 16,
+        depth: int = 3,
         norm: RouterNorm = "group",
-        signals: bool = True,
+        gain: float = 2.0,
         type_hidden: int = 32,
         type_reaches_features: bool = True,
     ) -> None:
         super().__init__()
-        self.type_reaches_features = type_reaches_features
-        self.conv_names = list(convs) if signals else []
-        rows: list[nn.Module] = []
-        c_in = in_channels
-        for c_out in (width, 2 * width, 2 * width):
-            rows += [nn.Conv2d(c_in, c_out, 3, stride=2, padding=1), _router_norm(norm, c_out), nn.ReLU()]
-            c_in = c_out
-        self.features = nn.Sequential(*rows)
+        if not gain > 1:
+            raise UserError(f"signal_gain must be above 1, or no filter could stay as it is; got {gain}")
+        self.gain, self.type_reaches_features = gain, type_reaches_features
+        self.conv_names = list(convs)
+        self.features, c_in = conv_stages(in_channels, width=width, depth=depth, norm=norm)
         # Module names may not hold dots, so heads are kept in the order of conv_names.
         self.signal_heads = nn.ModuleList(nn.Linear(c_in, convs[name]) for name in self.conv_names)
         self.type_head = nn.Sequential(nn.Linear(c_in, type_hidden), nn.ReLU(), nn.Linear(type_hidden, len(TYPES)))
-        # Zero last layers: ω = 1 and P(type) = (½, ½) exactly, so the fresh net computes its static twin to the bit.
+        # Zero last layers: ω = 1 and P(type) = (½, ½), so the fresh net computes its static twin.
         for head in (*self.signal_heads, self.type_head[-1]):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
+        self.offset = -math.log(gain - 1)  # where the sigmoid is 1/gain
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Route:
         d = self.features(x).mean(dim=(2, 3))
         seen = d if self.type_reaches_features else d.detach()
         signals = {
-            name: 2 * torch.sigmoid(head(d)) for name, head in zip(self.conv_names, self.signal_heads, strict=True)
+            name: self.gain * torch.sigmoid(head(d) + self.offset)
+            for name, head in zip(self.conv_names, self.signal_heads, strict=True)
         }
         return Route(signals=signals, p_type=self.type_head(seen).float().softmax(dim=1))
 
 
-class AWNet(Classifier):
-    """A residual net under a router's control.
+def _chosen(convs: dict[str, int], regulate: Sequence[str]) -> dict[str, int]:
+    """The convs of which a part of the name is in `regulate`; all where that is empty."""
+    parts = {part for name in convs for part in name.split(".")}
+    for word in regulate:
+        if word not in parts:
+            raise unknown("conv to regulate", word, sorted(parts))
+    return {name: filters for name, filters in convs.items() if not regulate or set(name.split(".")) & set(regulate)}
 
-    width, blocks, stem_stride, mean, std: the static twin's (ResidualNet). mix: "full", "affine" (MixBN), or "none":
-    one plain batch norm, so that signals act alone. signals: False leaves MixBN alone. The rest: Router's options.
+
+class AWNet(Classifier):
+    """A residual net, or a MobileNetV2, under a router's control.
+
+    backbone: the static twin's class, of whose options width, blocks, stem_stride, mean and std are taken. mix: "full", "affine" (MixBN), or "none":
+    one plain batch norm, so that signals act alone. signals: False leaves MixBN alone. regulate: the convs to give a
+    signal, by any part of their names ("layer3", "conv2"); none named is all. The rest: Router's options.
     Raises UserError for an unknown mix, and in `trace` for a routing that does not fit.
     """
 
@@ -95,9 +100,13 @@ class AWNet(Classifier):
         stem_stride: int = 1,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        backbone: Callable[..., Backbone] = ResidualNet,
         mix: Literal["full", "affine", "none"] = "full",
         signals: bool = True,
+        signal_gain: float = 2.0,
+        regulate: Sequence[str] = (),
         router_width: int = 16,
+        router_depth: int = 3,
         router_norm: RouterNorm = "group",
         router_type_hidden: int = 32,
         type_reaches_features: bool = True,
@@ -108,7 +117,7 @@ class AWNet(Classifier):
         self.in_channels, self.num_classes = in_channels, num_classes
         norm = nn.BatchNorm2d if mix == "none" else partial(MixBN, mix=mix)
         # The backbone first: from one seed it draws the very weights its static twin draws.
-        self.backbone = ResidualNet(
+        self.backbone = backbone(
             in_channels=in_channels,
             num_classes=num_classes,
             width=width,
@@ -120,10 +129,11 @@ class AWNet(Classifier):
         )
         self.router = Router(
             in_channels,
-            self.backbone.regulated_convs(),
+            _chosen(self.backbone.regulated_convs(), regulate) if signals else {},
             width=router_width,
+            depth=router_depth,
             norm=router_norm,
-            signals=signals,
+            gain=signal_gain,
             type_hidden=router_type_hidden,
             type_reaches_features=type_reaches_features,
         )
@@ -146,6 +156,8 @@ class AWNet(Classifier):
             if name not in own.signals:
                 known = ", ".join(own.signals) or "none: this network has no signals"
                 raise UserError(f"no regulated conv {name!r}; known: {known}")
+        if routing.experts:
+            raise UserError("this network has no experts to choose; its route is signals and P(type)")
         signals = {name: self._signal(name, own.signals[name], routing) for name in own.signals}
         assert own.p_type is not None
         p_type, forced = own.p_type, None

@@ -161,7 +161,7 @@ class Training:
         figures = self._validate(weights)
         event = {"event": "epoch", "epoch": self.epoch, "step": self.step, "seconds": round(self.seconds, 2)}
         event |= {name: total / self.per_epoch for name, total in self.sums.items()}
-        self._log(event | figures | self.objective.end_epoch())
+        self._log(event | figures | self.objective.end_epoch() | self.learner.end_epoch())
         self.sums = {}
         score = figures[self.recipe.validation.select]
         if score > self.best:
@@ -206,7 +206,7 @@ class Training:
             if buffer is not None:
                 tensors[f"momentum.{name}"] = buffer
         facts = {"step": self.step, "seconds": self.seconds, "best": self.best, "sums": self.sums}
-        facts["objective"] = self.objective.state_dict()
+        facts["objective"], facts["learner"] = self.objective.state_dict(), self.learner.state_dict()
         self.run.save_state(State(tensors=tensors, facts=facts))
 
     def _restore(self, state: State) -> None:
@@ -222,6 +222,7 @@ class Training:
         self.step, self.seconds = state.facts["step"], state.facts["seconds"]
         self.best, self.sums = state.facts["best"], dict(state.facts["sums"])
         self.objective.load_state_dict(state.facts["objective"])
+        self.learner.load_state_dict(state.facts["learner"])
 
 
 def fresh_network(recipe: Recipe, train: ImageSet) -> Classifier:

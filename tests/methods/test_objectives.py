@@ -68,6 +68,53 @@ def test_inner_attack_raises_the_loss_inside_its_ball_and_leaves_the_net_alone(n
     assert all(p.grad is None for p in student.net.parameters())
 
 
+def test_the_inner_attack_may_begin_close_to_the_image() -> None:
+    narrow = learner()
+    narrow.attack = ATTACK.replace(steps=1, step_size=1e-6, start="normal")
+    moved = (narrow.perturb(batch()) - batch().x).abs()
+    assert 0 < float(moved.max()) < 0.01
+    wide = learner()
+    wide.attack = ATTACK.replace(steps=1, step_size=1e-6)
+    assert float((wide.perturb(batch()) - batch().x).abs().max()) > 0.09
+
+
+def test_experts_are_kept_in_balance_and_their_load_is_told() -> None:
+    student, now = learner("moe", balance_weight=0.5), batch()
+    # The router keeps no statistics, so a second look shows the same.
+    seen = student.net.trace(now.x).free.map(torch.Tensor.detach).experts
+    student.clean(now)
+    terms = student.take_terms()
+    balances, largest = [], []
+    for p in seen.values():
+        share = [float((p.argmax(dim=1) == e).sum()) / 6 for e in range(2)]
+        balances.append(2 * sum(f * float(p[:, e].mean()) for e, f in enumerate(share)))
+        largest.append(max(share))
+    assert terms.values["balance"].item() == pytest.approx(sum(balances) / len(balances), abs=1e-5)
+    assert terms.values["largest_load"].item() == pytest.approx(sum(largest) / len(largest))
+    assert terms.total.item() == pytest.approx(0.5 * terms.values["balance"].item(), rel=1e-5)
+    kept = student.state_dict()
+    load = student.end_epoch()["expert_load"]
+    assert load.keys() == seen.keys()
+    assert all(sum(shares) == pytest.approx(1) for shares in load.values())
+    assert student.end_epoch() == {}
+    student.load_state_dict(kept)
+    assert student.end_epoch()["expert_load"] == load
+
+
+def test_the_balance_loss_moves_images_to_the_idle_expert() -> None:
+    student, now = learner("moe", balance_weight=1.0), batch(32)
+    with torch.no_grad():
+        for head in student.net.router.heads:
+            head.bias.copy_(torch.tensor([1.0, 0.0]))
+            head.weight.mul_(0.1)
+    student.clean(now)
+    terms = student.take_terms()
+    assert terms.values["largest_load"].item() == 1.0
+    terms.total.backward()
+    # Descending the gradient lowers the score of the expert that takes all.
+    assert all(float(head.bias.grad[0]) > 0 > float(head.bias.grad[1]) for head in student.net.router.heads)
+
+
 def test_inner_attack_follows_the_weights() -> None:
     student = learner()
     first = student.perturb(batch())
@@ -154,6 +201,6 @@ def test_mistakes() -> None:
 
 
 def test_static_nets_bring_no_routing_terms(any_net: Classifier) -> None:
-    student = Learner(any_net.train(), ATTACK, RouteTraining())
-    make("standard").loss(student, batch())
-    assert bool(student.take_terms().values) == student.dynamic
+    student, now = Learner(any_net.train(), ATTACK, RouteTraining()), batch()
+    make("standard").loss(student, now)
+    assert bool(student.take_terms().values) == bool(any_net.trace(now.x).free)

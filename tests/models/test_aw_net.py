@@ -158,6 +158,31 @@ def test_open_choices_are_options(options: dict[str, object], images: torch.Tens
     assert reached == options.get("type_reaches_features", True)
 
 
+@pytest.mark.parametrize("gain", [1.5, 4.0])
+def test_signals_stay_below_the_gain_and_begin_at_one(gain: float, images: torch.Tensor) -> None:
+    net = aw_net(signal_gain=gain)
+    fresh = net.trace(images).route.signals
+    torch.testing.assert_close(
+        torch.cat([*fresh.values()], dim=1), torch.ones(len(images), sum(net.regulated_convs().values()))
+    )
+    with torch.no_grad():
+        for head in net.router.signal_heads:
+            head.bias.fill_(50.0)
+    assert all(torch.allclose(s, torch.full_like(s, gain)) for s in net.trace(images).route.signals.values())
+
+
+def test_which_convs_are_regulated_is_a_choice(images: torch.Tensor) -> None:
+    net = lived_in(aw_net(regulate=["layer2", "conv2"], router_depth=2))
+    assert list(net.trace(images).route.signals) == ["layer1.0.conv2", "layer2.0.conv1", "layer2.0.conv2"]
+    assert sum(isinstance(m, nn.Conv2d) for m in net.router.modules()) == 2
+    with pytest.raises(UserError, match="conv to regulate 'layer7'"):
+        aw_net(regulate=["layer7"])
+    with pytest.raises(UserError, match="signal_gain must be above 1"):
+        aw_net(signal_gain=1.0)
+    with pytest.raises(UserError, match="no experts"):
+        net.trace(images, routing=Routing(experts=1))
+
+
 def test_unknown_mix_is_refused() -> None:
     with pytest.raises(UserError, match="known: full, affine, none"):
         aw_net(mix="half")

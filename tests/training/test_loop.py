@@ -85,6 +85,7 @@ def test_it_learns_and_writes_its_history(made: Splits, tmp_path: Path) -> None:
         ("aw_net", "adversarial", "hard", 0.0),
         ("aw_net", "adversarial", "soft", 0.0),
         ("aw_net", "adversarial", "random", 0.9),
+        ("moe", "adversarial", "hard", 0.9),
     ],
 )
 def test_resume_after_a_death_anywhere_is_exact(

@@ -1,0 +1,35 @@
+"""What the routers of all dynamic networks share: the small CNN that reads the raw image."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import nn
+
+from robust_core.types import UserError
+
+RouterNorm = Literal["group", "batch", "none"]
+
+
+def _norm(kind: RouterNorm, channels: int) -> nn.Module:
+    if kind not in ("group", "batch", "none"):
+        raise UserError(f"unknown router_norm {kind!r}; known: group, batch, none")
+    if kind == "group":
+        return nn.GroupNorm(min(8, channels), channels)
+    return nn.BatchNorm2d(channels) if kind == "batch" else nn.Identity()
+
+
+def conv_stages(in_channels: int, *, width: int, depth: int, norm: RouterNorm) -> tuple[nn.Sequential, int]:
+    """`depth` stride-2 conv stages, and the channels that come out; the first has `width` filters, the others 2·width.
+
+    Raises UserError for a depth below 1 or an unknown norm.
+    """
+    if depth < 1 or width < 1:
+        raise UserError(f"a router needs depth ≥ 1 and width ≥ 1; got depth={depth}, width={width}")
+    rows: list[nn.Module] = []
+    c_in = in_channels
+    for stage in range(depth):
+        c_out = width if stage == 0 else 2 * width
+        rows += [nn.Conv2d(c_in, c_out, 3, stride=2, padding=1), _norm(norm, c_out), nn.ReLU()]
+        c_in = c_out
+    return nn.Sequential(*rows), c_in
