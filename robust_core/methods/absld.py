@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from robust_core import ranks
 from robust_core.attacks import Step
 from robust_core.methods.learner import Batch, Learner, Terms
 from robust_core.methods.objective import KLReduction, Objective, away_from, divergence, reduced
@@ -110,7 +111,7 @@ class SoftLabels(Objective):
         parts = {"n": torch.ones(len(y), dtype=torch.float64), "survived": survived}
         parts |= {"risk_adv": risk(adversarial), "risk_nat": risk(clean)}
         for name, values in parts.items():
-            self.sums[name].index_add_(0, y, values)
+            self.sums[name] += ranks.total(torch.zeros_like(self.sums[name]).index_add_(0, y, values))
 
     def end_epoch(self) -> dict[str, Any]:
         if not self.sums:

@@ -16,8 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robust_core.attacks import BALLS, AttackSettings, OnStep, pgd
+from robust_core import ranks
+from robust_core.attacks import BALLS, AttackSettings, Noise, OnStep, pgd
 from robust_core.attacks.losses import AttackLoss
+from robust_core.attacks.noise import as_noise
 from robust_core.frozen import Frozen, frozen
 from robust_core.models.aw_net import AWNet
 from robust_core.models.routed import Routed
@@ -25,6 +27,7 @@ from robust_core.types import TYPES, Classifier, Route, Routing
 
 Images = Float[Tensor, "n c h w"]
 Logits = Float[Tensor, "n k"]
+FAR = 2**40  # more than any batch has images: noise of adversarial images is not that of the clean ones
 
 
 class RouteTraining(BaseModel):
@@ -52,6 +55,7 @@ class Batch:
     """One training batch. x: float images in [0, 1]; y: classes; step counts from 0 over the whole run.
 
     generator: all randomness of this step, so that a resumed run draws what the uninterrupted one drew.
+    first: where x begins in the whole batch, of which each of several processes has its part.
     rate: this step's learning rate as a share of the schedule's highest; methods let their own rates fall with it.
     """
 
@@ -60,6 +64,15 @@ class Batch:
     step: int
     generator: torch.Generator
     rate: float = 1.0
+    first: int = 0
+
+    def noise(self, types: Int64[Tensor, " m"] | int = 0) -> Noise:
+        """Random numbers for the images of this part, the same however the batch is shared out."""
+        place = torch.arange(self.first, self.first + len(self.x), device=self.x.device)
+        drawn = as_noise(self.generator, self.x)
+        if isinstance(types, int):
+            return Noise(drawn.seed, place)
+        return Noise(drawn.seed, place.repeat(len(types) // len(place)) + types * FAR)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -128,17 +141,17 @@ class Learner:
             loss=loss,
             random_start=self.attack.random_start,
             start=self.attack.start,
-            generator=batch.generator,
+            generator=batch.noise(),
             on_step=on_step,
         )
 
     def clean(self, batch: Batch) -> Logits:
         """The student's logits on the clean batch, in training mode."""
-        return self._pass(batch.x, torch.zeros(len(batch.x), dtype=torch.long), batch.generator)
+        return self._pass(batch, batch.x, torch.zeros(len(batch.x), dtype=torch.long))
 
     def adversarial(self, batch: Batch, x_adv: Images) -> Logits:
         """The student's logits on adversarial images, in training mode."""
-        return self._pass(x_adv, torch.ones(len(x_adv), dtype=torch.long), batch.generator)
+        return self._pass(batch, x_adv, torch.ones(len(x_adv), dtype=torch.long))
 
     def pair(self, batch: Batch, x_adv: Images) -> tuple[Logits, Logits]:
         """Both. One joint batch where the norms are to see what inference will show them; two where types are told."""
@@ -146,7 +159,7 @@ class Learner:
             return self.clean(batch), self.adversarial(batch, x_adv)
         n = len(batch.x)
         types = torch.arange(2).repeat_interleave(n)
-        logits = self._pass(torch.cat([batch.x, x_adv]), types, batch.generator)
+        logits = self._pass(batch, torch.cat([batch.x, x_adv]), types)
         return logits[:n], logits[n:]
 
     def take_terms(self) -> Terms:
@@ -168,10 +181,10 @@ class Learner:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._load = dict(state["load"])
 
-    def _pass(self, x: Images, types: Int64[Tensor, " n"], generator: torch.Generator) -> Logits:
+    def _pass(self, batch: Batch, x: Images, types: Int64[Tensor, " m"]) -> Logits:
         if self.typed:
             types = types.to(x.device)
-            seen = self.net.trace(x, routing=self._training_route(types, generator))
+            seen = self.net.trace(x, routing=self._training_route(batch, types))
             self._judge_types(seen.free, types)
         else:
             seen = self.net.trace(x)
@@ -192,8 +205,8 @@ class Learner:
         when even, E when one expert takes all. Source: Fedus et al. 2022 (Switch Transformers), eq. 4."""
         balances, largest = [], []
         for name, p in experts.items():
-            counts = torch.bincount(p.argmax(dim=1), minlength=p.shape[1])
-            share = counts / len(p)
+            counts = ranks.total(torch.bincount(p.argmax(dim=1), minlength=p.shape[1]))
+            share = counts / counts.sum()
             balances.append(p.shape[1] * (share * p.mean(dim=0)).sum())
             largest.append(share.max())
             before = self._load.get(name, [0.0] * p.shape[1])
@@ -201,12 +214,12 @@ class Learner:
         values = {"balance": torch.stack(balances).mean(), "largest_load": torch.stack(largest).mean()}
         self._gather(values, {"balance": self.route.balance_weight, "largest_load": 0.0})
 
-    def _training_route(self, types: Int64[Tensor, " n"], generator: torch.Generator) -> Routing | None:
+    def _training_route(self, batch: Batch, types: Int64[Tensor, " m"]) -> Routing | None:
         if self.route.train_mix == "soft":
             return None
         if self.route.train_mix == "hard":
             return Routing(p_type=TYPES[int(types[0])])  # type: ignore[arg-type]
-        u = torch.rand(len(types), generator=generator, device=generator.device).to(types.device) ** self.route.skew
+        u = batch.noise(types).uniform(0, 1)[:, 0] ** self.route.skew
         return Routing(p_type=torch.where(types == 1, 1 - u, u))
 
     def _gather(self, values: dict[str, Tensor], weights: dict[str, float]) -> None:

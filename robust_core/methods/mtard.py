@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from robust_core import ranks
 from robust_core.methods.learner import Batch, Learner, Terms
 from robust_core.methods.objective import KLReduction, Objective, divergence, reduced
 from robust_core.types import UserError
@@ -69,11 +70,12 @@ class TwoTeachers(Objective):
             },
             weights={"kl_nat": self.w_nat, "kl_adv": 1 - self.w_nat},
         )
-        self._balance(terms, entropy(p_nat).item(), entropy(p_adv).item(), batch.rate)
+        told = [*terms.values.values(), entropy(p_nat), entropy(p_adv)]
+        kl_nat, kl_adv, h_nat, h_adv = ranks.mean(torch.stack(told).detach()).tolist()
+        self._balance((kl_nat, kl_adv), h_nat, h_adv, batch.rate)
         return terms
 
-    def _balance(self, terms: Terms, h_nat: float, h_adv: float, rate: float) -> None:
-        now = (terms.values["kl_nat"].item(), terms.values["kl_adv"].item())
+    def _balance(self, now: tuple[float, float], h_nat: float, h_adv: float, rate: float) -> None:
         self.first = self.first or now
         nat, adv = ((loss / max(start, 1e-12)) ** self.beta for loss, start in zip(now, self.first, strict=True))
         if self.balance_losses:

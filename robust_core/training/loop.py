@@ -9,17 +9,21 @@ import copy
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
+from robust_core import ranks
+from robust_core.attacks import AttackSettings
 from robust_core.attacks.survival import survivors
 from robust_core.data import Augmentation, holdout
 from robust_core.frozen import frozen
-from robust_core.methods import Batch, Learner, Terms, make
+from robust_core.methods import Batch, Learner, Objective, Terms, make
 from robust_core.models import build
+from robust_core.training.changes import Changes
 from robust_core.training.recipe import Recipe, SchedulePart
 from robust_core.training.run import Run, State
 from robust_core.types import Classifier, ImageSet, Splits, UserError
@@ -45,6 +49,17 @@ def learning_rate(schedule: SchedulePart, step: int, total: int, per_epoch: int)
     return schedule.lr * ((1 - done) if schedule.shape == "linear" else (1 + math.cos(math.pi * done)) / 2)
 
 
+class Lesson(nn.Module):
+    """One batch's loss as a module's forward pass, so that DistributedDataParallel can stand around it."""
+
+    def __init__(self, objective: Objective, learner: Learner) -> None:
+        super().__init__()
+        self.net, self.objective, self.learner = learner.net, objective, learner
+
+    def forward(self, batch: Batch) -> Terms:
+        return self.objective.loss(self.learner, batch) | self.learner.take_terms()
+
+
 class Training:
     """One run in the making. `train()` goes on from the last saved state to the end, or to where `stop` says so."""
 
@@ -60,11 +75,18 @@ class Training:
         self.run, self.recipe, self.device, self.on_event = run, run.recipe, device, on_event
         recipe = self.recipe
         rest, self.held_out = holdout(data.train, recipe.data.holdout, recipe.seed)
+        self.part = ranks.share(recipe.schedule.batch_size)
         self.images, self.labels = rest.images.to(device), rest.labels.to(device)
         self.net = fresh_network(recipe, data.train).to(device)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if ranks.world() > 1:
+            ranks.share_norms(self.net)
         self.objective = make(recipe.objective.name, **recipe.objective.options)
         self.learner = Learner(self.net, recipe.attack, recipe.route, teachers)
+        self.lesson: nn.Module = Lesson(self.objective, self.learner)
+        if ranks.world() > 1:
+            # A route may leave parameters out of a step; the norms agree already.
+            self.lesson = DistributedDataParallel(self.lesson, broadcast_buffers=False, find_unused_parameters=True)
         self.augment = Augmentation(pad=recipe.data.pad, flip=recipe.data.flip)
         schedule = recipe.schedule
         self.optimizer = torch.optim.SGD(
@@ -85,23 +107,29 @@ class Training:
     def train(self, *, stop: Callable[[], bool] = lambda: False) -> bool:
         """True when the run is complete, False when it was stopped; either way its state is saved."""
         state = self.run.load_state()
+        ranks.wait()  # until all have read it, nobody writes
         if state is None:
             self._log({"event": "start", "parameters": sum(p.numel() for p in self.net.parameters())})
+            self._save()  # so that there is always something to go on from
         else:
             self._restore(state)
+            self.on_event({"event": "resume", "step": self.step, "of": self.total})
+        self.changes = Changes(self.run, self.step)
+        self._follow(self.changes.recipe)
         started, saved = time.perf_counter() - self.seconds, time.perf_counter()
         order = torch.empty(0, dtype=torch.long)
         while self.step < self.total:
-            if stop():
+            if ranks.any_of(stop()):
                 self._save()
                 return False
+            self._take_changes()
             if self.step % self.per_epoch == 0 or not len(order):
                 order = torch.randperm(len(self.images), generator=draw(self.recipe.seed, "epoch", self.epoch))
-            terms, lr = self._one_step(order)
+            values, lr = self._one_step(order)
             self.step += 1
             self.seconds = time.perf_counter() - started
-            if self.step % LOG_EVERY == 0 or self.step == self.total:
-                self._log(self._progress(terms, lr))
+            if self.step % LOG_EVERY == 0 or self.step in (1, self.total):
+                self._log(self._progress(values, lr))
             if self.step % self.per_epoch == 0:
                 self._end_epoch()
                 self.seconds = time.perf_counter() - started
@@ -110,32 +138,49 @@ class Training:
                 saved = time.perf_counter()
         return True
 
+    def _take_changes(self) -> None:
+        if ranks.any_of(ranks.rank() == 0 and self.changes.take(self.step)):
+            self.changes.reread()
+        for change in self.changes.due(self.step):
+            self._log({"event": "change", "step": self.step, **change})
+            self._follow(self.changes.recipe)
+
+    def _follow(self, recipe: Recipe) -> None:
+        self.recipe, self.learner.attack, self.learner.ball = recipe, recipe.attack, recipe.attack.ball
+
     @property
     def epoch(self) -> int:
         return self.step // self.per_epoch
 
-    def _one_step(self, order: Tensor) -> tuple[Terms, float]:
+    def _one_step(self, order: Tensor) -> tuple[dict[str, float], float]:
         schedule = self.recipe.schedule
         generator = draw(self.recipe.seed, "step", self.step)
         at = self.step % self.per_epoch * schedule.batch_size
         chosen = order[at : at + schedule.batch_size].to(self.device)
-        x = self.augment(self.images[chosen], generator).float().div_(255)
+        x = self.augment(self.images[chosen], generator)[self.part].float().div_(255)
         lr = learning_rate(schedule, self.step, self.total, self.per_epoch)
-        y = self.labels[chosen]
-        batch = Batch(x=x, y=y, step=self.step, generator=generator, rate=lr / schedule.lr)
+        batch = Batch(
+            x=x,
+            y=self.labels[chosen[self.part]],
+            step=self.step,
+            generator=generator,
+            rate=lr / schedule.lr,
+            first=self.part.start,
+        )
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.net.train()
-        terms = self.objective.loss(self.learner, batch) | self.learner.take_terms()
-        loss = terms.total
+        terms: Terms = self.lesson(batch)
         self.optimizer.zero_grad()
-        loss.backward()
-        self._refuse_nonsense(loss)
+        terms.total.backward()
+        told = ranks.mean(torch.stack([terms.total, *terms.values.values()]).detach())
+        self._refuse_nonsense(told[0])
         self.optimizer.step()
         self._average()
-        for name, value in terms.values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value.item()
-        return terms, lr
+        values = dict(zip(terms.values, told[1:].tolist(), strict=True))
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        return values, lr
 
     def _refuse_nonsense(self, loss: Tensor) -> None:
         """Before the step, so that weights that are no numbers are neither taken nor saved."""
@@ -166,7 +211,8 @@ class Training:
         score = figures[self.recipe.validation.select]
         if score > self.best:
             self.best = score
-            self.run.save_weights(weights)
+            if ranks.rank() == 0:
+                self.run.save_weights(weights)
 
     def _validate(self, weights: dict[str, Tensor]) -> dict[str, Any]:
         """Clean and robust accuracy on held-out training images, overall and per class."""
@@ -174,8 +220,7 @@ class Training:
         judge.load_state_dict(weights)
         view = frozen(judge)
         attack = self.recipe.validation.attack
-        clean = survivors(view, self.held_out, None, device=self.device)
-        robust = survivors(view, self.held_out, attack, device=self.device)
+        clean, robust = (self._survivors(view, settings) for settings in (None, attack))
         k = len(self.held_out.class_names)
         counts = torch.bincount(self.held_out.labels, minlength=k)
 
@@ -187,18 +232,29 @@ class Training:
         figures: dict[str, Any] = {"clean": c, "robust": r, "w_robust": (c + r) / 2, "n": len(self.held_out)}
         return figures | {"class_clean": by_class(clean), "class_robust": by_class(robust)}
 
-    def _progress(self, terms: Terms, lr: float) -> dict[str, Any]:
+    def _survivors(self, view: Classifier, attack: AttackSettings | None) -> Tensor:
+        """Which held-out images stand; each process looks at its own, and all learn of all."""
+        mine = torch.arange(ranks.rank(), len(self.held_out), ranks.world())
+        stands = survivors(view, self.held_out.subset(mine), attack, device=self.device, indices=mine)
+        whole = torch.zeros(len(self.held_out), dtype=torch.int64)
+        whole[mine] = stands.long()
+        return ranks.total(whole) > 0
+
+    def _progress(self, values: dict[str, float], lr: float) -> dict[str, Any]:
         rate = self.step / max(self.seconds, 1e-9)
         event: dict[str, Any] = {"event": "step", "step": self.step, "of": self.total, "lr": lr}
-        event |= {name: value.item() for name, value in terms.values.items()} | self.objective.figures()
+        event |= values | self.objective.figures()
         event["images_per_second"] = round(rate * self.recipe.schedule.batch_size, 1)
         return event | {"seconds": round(self.seconds, 2), "seconds_left": round((self.total - self.step) / rate, 1)}
 
     def _log(self, event: dict[str, Any]) -> None:
-        self.run.log(event)
-        self.on_event(event)
+        if ranks.rank() == 0:
+            self.run.log(event)
+            self.on_event(event)
 
     def _save(self) -> None:
+        if ranks.rank():
+            return
         tensors = {f"net.{k}": v for k, v in self.net.state_dict().items()}
         tensors |= {f"mean.{k}": v for k, v in self.mean.items()}
         for name, parameter in self.net.named_parameters():
@@ -234,17 +290,3 @@ def fresh_network(recipe: Recipe, train: ImageSet) -> Classifier:
         seed=recipe.seed,
         **recipe.model.options,
     )
-
-
-def choose_device(name: str = "auto") -> torch.device:
-    """ "auto" is cuda where there is one, else mps, else cpu. Raises UserError for a device this machine lacks."""
-    present: Iterable[str] = [
-        *(["cuda"] if torch.cuda.is_available() else []),
-        *(["mps"] if torch.backends.mps.is_available() else []),
-        "cpu",
-    ]
-    if name == "auto":
-        return torch.device(next(iter(present)))
-    if name.split(":")[0] not in present:
-        raise UserError(f"device {name!r} is not here; this machine has: {', '.join(present)}")
-    return torch.device(name)

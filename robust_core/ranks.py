@@ -1,0 +1,127 @@
+"""Several processes training one network, as `torchrun` starts them: who this one is, and sums over all of them.
+
+A process that trains alone is rank 0 of 1; then every function here gives back what it was given, to the bit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from robust_core.types import UserError
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[torch.device]:
+    """Joins the processes torchrun started, and parts from them; gives this process's own device."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield device
+        return
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield device
+    finally:
+        dist.destroy_process_group()
+
+
+def rank() -> int:
+    return dist.get_rank() if _several() else 0
+
+
+def world() -> int:
+    return dist.get_world_size() if _several() else 1
+
+
+def share(n: int) -> slice:
+    """This process's rows of a batch of n. Raises UserError where n cannot be shared evenly."""
+    if n % world():
+        raise UserError(f"batch_size {n} cannot be shared evenly by {world()} processes")
+    part = n // world()
+    return slice(rank() * part, (rank() + 1) * part)
+
+
+def total(value: Tensor) -> Tensor:
+    """The sum over all processes, without gradient, where the value was."""
+    if not _several():
+        return value
+    summed = value.detach().to("cuda" if dist.get_backend() == "nccl" else "cpu", copy=True)
+    dist.all_reduce(summed)
+    return summed.to(value.device)
+
+
+def mean(value: Tensor) -> Tensor:
+    """The mean over all processes, without gradient."""
+    return total(value) / world() if _several() else value
+
+
+def any_of(flag: bool) -> bool:
+    """Does it hold in any process?"""
+    return bool(total(torch.tensor(float(flag))) > 0)
+
+
+def wait() -> None:
+    """Until all are here."""
+    if _several():
+        dist.barrier()
+
+
+def _several() -> bool:
+    return dist.is_available() and dist.is_initialized()
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all processes, with gradient: what each computes from it reaches all."""
+
+    @staticmethod
+    def forward(ctx: object, value: Tensor) -> Tensor:
+        summed = value.clone()
+        dist.all_reduce(summed)
+        return summed
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> Tensor:
+        summed = gradient.clone()
+        dist.all_reduce(summed)
+        return summed
+
+
+class SharedBatchNorm(nn.BatchNorm2d):
+    """A batch norm whose batch is that of all processes together. torch's own knows CUDA alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not (self.training and _several()):
+            return super().forward(x)
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        n = x.numel() // x.shape[1] * world()
+        centre: Tensor = _Sum.apply(x.sum(dim=(0, 2, 3))) / n
+        apart = x - centre[:, None, None]
+        spread: Tensor = _Sum.apply(apart.square().sum(dim=(0, 2, 3))) / n
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(centre, self.momentum or 0.0)
+            self.running_var.lerp_(spread * (n / (n - 1)), self.momentum or 0.0)
+        scale = torch.rsqrt(spread + self.eps) * (1.0 if self.weight is None else self.weight)
+        shift = 0.0 if self.bias is None else self.bias[:, None, None]
+        return apart * scale[:, None, None] + shift
+
+
+def share_norms(net: nn.Module) -> None:
+    """Exchanges every batch norm for one that sees all processes' batches; weights and state dict stay. In place."""
+    for owner in list(net.modules()):
+        for name, norm in list(owner.named_children()):
+            if type(norm) is nn.BatchNorm2d:
+                shared = SharedBatchNorm(
+                    norm.num_features, eps=norm.eps, momentum=norm.momentum or 0.0, affine=norm.affine
+                )
+                shared.load_state_dict(norm.state_dict())
+                owner.register_module(name, shared.to(norm.running_mean.device))  # type: ignore[union-attr]

@@ -1,0 +1,55 @@
+"""A training that `torchrun` or plain Python may run: `python -m tests.training.several FOLDER OBJECTIVE ARCHITECTURE`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from robust_core import ranks
+from robust_core.data import load
+from robust_core.models import build
+from robust_core.training import loop
+from robust_core.training.loop import Training
+from robust_core.training.recipe import Recipe
+from robust_core.training.run import Run
+from robust_core.types import Splits
+
+
+def recipe(objective: str, architecture: str) -> Recipe:
+    options = {"weights": True, "margins": True} if objective == "absld" else {}
+    return Recipe.model_validate(
+        {
+            "title": "shared",
+            "data": {"name": "fashion_mnist_small", "holdout": 30},
+            "model": {"architecture": architecture, "options": {"width": 4, "blocks": [1], "stem_stride": 2}},
+            "objective": {"name": objective, "options": options},
+            # L2: the sign of a gradient near zero is a coin that rounding throws.
+            "attack": {"name": "pgd", "norm": "l2", "eps": 1.0, "steps": 2},
+            "route": {"train_mix": "random", "inner_attack": "both"},
+            "schedule": {"epochs": 2, "batch_size": 16, "average": 0.9, "lr": 0.02},
+            "validation": {"attack": {"name": "pgd", "eps": 0.1, "steps": 2}},
+        }
+    )
+
+
+def main(folder: Path, objective: str, architecture: str) -> None:
+    torch.set_num_threads(1)
+    loop.LOG_EVERY = 1
+    whole = load("fashion_mnist_small")
+    data = Splits(train=whole.train.subset(slice(0, 110)), test=whole.test.subset(slice(0, 20)))
+
+    teachers = {
+        role: build("residual", in_channels=1, num_classes=10, seed=seed, width=4, blocks=[1]).eval()
+        for seed, role in enumerate(("clean", "robust"))
+    }
+    with ranks.joined(torch.device("cpu")) as device:
+        if ranks.rank() == 0 and not folder.exists():
+            Run.create(folder, recipe(objective, architecture))
+        ranks.wait()
+        Training(Run(folder), data, device=device, on_event=lambda event: None, teachers=teachers).train()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
