@@ -1,4 +1,4 @@
-"""A training that `torchrun` or plain Python may run: `python -m tests.training.several FOLDER OBJECTIVE ARCHITECTURE`."""
+"""A training that `torchrun` or plain Python may run: `-m tests.training.several FOLDER OBJECTIVE ARCHITECTURE`."""
 
 from __future__ import annotations
 
