@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
-TYPES = ("clean", "adversarial")  # the order of every P(type) in the project
 TypeName = Literal["clean", "adversarial"]
+TYPES: tuple[TypeName, TypeName] = ("clean", "adversarial")  # the order of every P(type) in the project
 
 
 class UserError(ValueError):

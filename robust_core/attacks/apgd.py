@@ -29,7 +29,7 @@ from robust_core.attacks.steps import (
     fooled,
     look,
 )
-from robust_core.types import UserError
+from robust_core.types import UserError, trace
 
 MOMENTUM = 0.75  # share of the new direction, α of the paper
 RISES = 0.75  # share of the steps since the last checkpoint that must have raised the loss, ρ of the paper
@@ -79,7 +79,8 @@ def apgd(
         wanted = None if target is None else target[rows]
         towards = wanted if goals is None else goals[rows, number % attempts_a_start]
         if loss == "dlr_t" and towards is not None:
-            objective: Objective = partial(targeted_logits_ratio, y=ys, target=towards)
+            ratio = partial(targeted_logits_ratio, y=ys, target=towards)
+            objective: Objective = lambda seen: ratio(seen.logits)  # noqa: E731
         else:
             objective = aim(ys, wanted, loss)
         start = xs if noise is None else part.random(xs, noise.of(rows), draw=number // attempts_a_start)
@@ -113,8 +114,7 @@ def _auto_pgd(
     project, judged = ball.around(x), set(checkpoints(steps))
     pace = Pace(2 * ball.radius(x).flatten())
     point, before = start, start
-    gradient, logits = climb(model, point, y, objective, index=0, on_step=on_step)
-    loss = objective(logits)
+    gradient, loss, logits = climb(model, point, y, objective, index=0, on_step=on_step)
     peak, peak_gradient = Outcome(point, loss, fooled(logits, y, target)), gradient
     kept = peak
     pace.begin(loss)
@@ -124,11 +124,12 @@ def _auto_pgd(
             ahead = project(point + MOMENTUM * (ahead - point) + (1 - MOMENTUM) * (point - before))
         before, point = point, ahead
         if index < steps:
-            gradient, logits = climb(model, point, y, objective, index=index, on_step=on_step)
+            gradient, now, logits = climb(model, point, y, objective, index=index, on_step=on_step)
         else:
             with torch.no_grad():
-                logits = model(point)
-        last, loss = loss, objective(logits)
+                seen = trace(model, point)
+                now, logits = objective(seen), seen.logits
+        last, loss = loss, now
         here = Outcome(point, loss, fooled(logits, y, target))
         kept = here.where(here.beats(kept), kept)
         higher = loss > peak.loss

@@ -7,6 +7,7 @@ generator that is passed in, and every step can be watched on the way. The image
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -29,7 +30,7 @@ from robust_core.attacks.steps import (
     fooled,
     look,
 )
-from robust_core.types import UserError
+from robust_core.types import UserError, trace
 
 Start = Literal["uniform", "normal"]
 NARROW = 0.001  # spread of the "normal" start, pixel units
@@ -44,6 +45,7 @@ def pgd(
     steps: int = 20,
     step_size: float | Tensor | None = None,
     loss: AttackLoss | str = "ce",
+    objective: Callable[[Rows], Objective] | None = None,
     momentum: float | None = None,
     random_start: bool = True,
     start: Start = "uniform",
@@ -58,7 +60,8 @@ def pgd(
     ball's norm, pixel units; 2.5·eps/steps where none is given. momentum: the decay μ of MI-FGSM. start: where a random
     start lies, "uniform" in the ball or "normal", x + 0.001·N(0, 1), as TRADES and the distillation methods have it.
     restarts: how many random starts at most; an image keeps the first that fools, else the one of the highest loss.
-    on_step sees steps + 1 points. The model should be in eval mode.
+    objective: for rows of the batch, what to climb in place of a loss on the logits. on_step sees steps + 1 points.
+    The model should be in eval mode.
     Raises UserError for settings out of range, or a random start with no generator.
     Source: Madry et al. 2018; with momentum, Dong et al. 2018, eq. 6.
     """
@@ -72,15 +75,17 @@ def pgd(
     def ascend(rows: Rows, number: int, watch: OnStep | None) -> tuple[Images, Objective]:
         xs, part = x[rows], ball.of(rows)
         first = xs if noise is None else _begun(part, xs, noise.of(rows), number, start)
-        goal = aim(y[rows], None if target is None else target[rows], loss)
+        wanted = None if target is None else target[rows]
+        goal = aim(y[rows], wanted, loss) if objective is None else objective(rows)
         length = per_image(step.to(x)[rows]) if isinstance(step, Tensor) else step
         return _ascend(model, xs, y[rows], first, part, goal, steps, length, momentum, watch), goal
 
     def attempt(rows: Rows, number: int, watch: OnStep | None) -> Outcome:
         x_adv, goal = ascend(rows, number, watch)
         with torch.no_grad():
-            logits = model(x_adv)
-        return Outcome(x_adv, goal(logits), fooled(logits, y[rows], None if target is None else target[rows]))
+            seen = trace(model, x_adv)
+            loss = goal(seen)
+        return Outcome(x_adv, loss, fooled(seen.logits, y[rows], None if target is None else target[rows]))
 
     if restarts == 1:  # nothing to choose from: the last look at the logits is saved
         return ascend(slice(None), 0, on_step)[0]
@@ -118,7 +123,7 @@ def _ascend(
     project = ball.around(x)
     x_adv, velocity = start, torch.zeros_like(x)
     for index in range(steps):
-        gradient, _ = climb(model, x_adv, y, objective, index=index, on_step=on_step)
+        gradient, _, _ = climb(model, x_adv, y, objective, index=index, on_step=on_step)
         if momentum is not None:
             # MI-FGSM adds up gradients of L1 length one, so that early large gradients do not rule.
             length = gradient.abs().flatten(1).sum(dim=1)

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from robust_core.attacks.apgd import apgd
 from robust_core.attacks.gradient import cw_pgd, fgsm, pgd
 from robust_core.attacks.noise import Noise
+from robust_core.attacks.router import path_pgd, router_pgd
 from robust_core.attacks.settings import ATTACKS, Attack, AttackSettings, settings_table
 from robust_core.attacks.square import square
 from robust_core.attacks.steps import Classes, Images, OnStep
-from robust_core.types import UserError
+from robust_core.types import TYPES, UserError
 
 
 def _fgsm(*args: object, generator: object, **kwargs: object) -> Tensor:
@@ -38,6 +39,42 @@ for _loss, _label in (("ce", "APGD-CE"), ("dlr", "APGD-DLR"), ("dlr_t", "APGD-DL
     ATTACKS.register(f"apgd_{_loss}")(
         Attack(run=partial(apgd, loss=_loss), label=_label, uses=settings_table(*_START, steps=100))
     )
+_PATH = ("steps", "step_size", "start", *_START)
+for _type in TYPES:
+    ATTACKS.register(f"router_to_{_type}")(
+        Attack(
+            run=partial(router_pgd, towards=_type),
+            label=f"PGD to the {_type} route",
+            uses=settings_table("route_weight", *_PATH),
+            routed="types",
+        )
+    )
+    ATTACKS.register(f"path_{_type}")(
+        Attack(
+            run=partial(path_pgd, path=_type),
+            label=f"PGD on the {_type} path",
+            uses=settings_table(*_PATH),
+            routed="types",
+        )
+    )
+ATTACKS.register("router_type")(
+    Attack(
+        run=partial(router_pgd, towards="type"),
+        label="PGD on the type",
+        uses=settings_table(*_PATH),
+        targeted=False,
+        routed="types",
+    )
+)
+ATTACKS.register("router_signals")(
+    Attack(
+        run=partial(router_pgd, towards="signals"),
+        label="PGD on the signals",
+        uses=settings_table(*_PATH),
+        targeted=False,
+        routed="any",
+    )
+)
 ATTACKS.register("square")(
     Attack(run=square, label="Square", uses=settings_table("queries", "seed"), white_box=False),
 )

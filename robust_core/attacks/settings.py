@@ -28,6 +28,7 @@ class Attack:
 
     run(model, x, y, ball, *, target, generator, on_step, **used) → images. uses: the settings it is called with, and
     its default of each. label: its name for people. white_box: asks for gradients. targeted: can aim at a class.
+    routed: needs a network that routes; "types" one that tells clean from adversarial.
     """
 
     run: Callable[..., Tensor]
@@ -36,6 +37,7 @@ class Attack:
     white_box: bool = True
     norms: tuple[str, ...] = ("linf", "l2")
     targeted: bool = True
+    routed: Literal["", "any", "types"] = ""
 
 
 ATTACKS: Registry[Attack] = Registry("attack")
@@ -57,9 +59,9 @@ class AttackSettings(BaseModel):
     name: one of ATTACKS. norm: "linf" or "l2". eps: budget in pixel units of [0, 1], a number or text as "8/255";
     0 leaves the images as they are. steps: gradient steps. step_size: length of one, pixel units; None: 2.5·eps/steps.
     restarts: attempts at most, each from a new start. kappa: the margin in logits at which CW is content. momentum:
-    decay μ of MI-FGSM. queries: Square's looks at the model, an image. random_start: begin at random, not at the image;
-    start: "uniform" in the ball, or "normal", x + 0.001·N(0, 1). seed: of all randomness, with the image's index (see
-    `run`).
+    decay μ of MI-FGSM. route_weight: λ of an attack that steers the router. queries: Square's looks at the model, an
+    image. random_start: begin at random, not at the image; start: "uniform" in the ball or "normal", x + 0.001·N(0, 1).
+    seed: of all randomness, with the image's index (see `run`).
 
     What is left out takes the attack's default. What the attack does not use is put back to the default, so that equal
     attacks are equal settings. Raises UserError, naming the setting, its value and the cure.
@@ -75,6 +77,7 @@ class AttackSettings(BaseModel):
     restarts: int = 1
     kappa: float = 50.0
     momentum: float = 1.0
+    route_weight: float = 1.0
     queries: int = 1000
     random_start: bool = True
     start: Literal["uniform", "normal"] = "uniform"
@@ -130,12 +133,14 @@ class AttackSettings(BaseModel):
         entry = ATTACKS[self.name]
         uses = entry.uses
         pixels = f" ({self.eps * 255:.4g}/255)" if self.norm == "linf" else ""
-        words = [f"{entry.label}-{self.steps}" if "steps" in uses else entry.label]
+        joint = ", steps " if entry.routed else "-"
+        words = [f"{entry.label}{joint}{self.steps}" if "steps" in uses else entry.label]
         words += [SYMBOLS[self.norm], f"ε = {self.eps:.4g}{pixels}"]
         if "step_size" in uses:
             step = 2.5 * self.eps / self.steps if self.step_size is None else self.step_size
             words.append(f"step {step:.4g}")
         words += [f"κ = {self.kappa:g}"] if "kappa" in uses else []
+        words += [f"λ = {self.route_weight:g}"] if "route_weight" in uses else []
         words += [f"momentum {self.momentum:g}"] if "momentum" in uses else []
         words += [f"{self.queries} {'query' if self.queries == 1 else 'queries'}"] if "queries" in uses else []
         words += ["start x + 0.001·N(0, 1)"] if self.random and self.start == "normal" else []
@@ -183,7 +188,7 @@ def _check(s: AttackSettings) -> None:
     for key in ("steps", "restarts", "queries"):
         if getattr(s, key) < 1:
             raise UserError(f"{key} must be 1 or more; got {getattr(s, key)}")
-    for key in ("kappa", "momentum"):
+    for key in ("kappa", "momentum", "route_weight"):
         if not (math.isfinite(getattr(s, key)) and getattr(s, key) >= 0):
             raise UserError(f"{key} must be a number ≥ 0; got {getattr(s, key):g}")
     if not 0 <= s.seed < 2**63:

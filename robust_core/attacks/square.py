@@ -17,7 +17,7 @@ from robust_core.attacks.balls import Ball, Linf, per_image
 from robust_core.attacks.losses import margin
 from robust_core.attacks.noise import Noise, as_noise
 from robust_core.attacks.steps import Classes, Images, OnStep, fooled, look
-from robust_core.types import UserError
+from robust_core.types import Trace, UserError
 
 # The share of the pixels a square covers is halved at these queries of 10,000 (section 5 of the paper).
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
@@ -49,8 +49,8 @@ def square(
     noise = as_noise(generator, x)
     propose = _linf_proposal if isinstance(ball, Linf) else _l2_proposal
 
-    def objective(logits: Tensor) -> Tensor:
-        return -margin(logits, y) if target is None else margin(logits, target)
+    def objective(seen: Trace) -> Tensor:
+        return -margin(seen.logits, y) if target is None else margin(seen.logits, target)
 
     def report() -> None:
         if on_step is not None:

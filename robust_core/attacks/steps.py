@@ -11,11 +11,11 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from robust_core.attacks.losses import LOSSES, AttackLoss, margin
-from robust_core.types import Route, trace
+from robust_core.types import Route, Trace, trace
 
 Images = Float[Tensor, "n c h w"]
 Classes = Int64[Tensor, " n"]
-Objective = Callable[[Tensor], Tensor]
+Objective = Callable[[Trace], Tensor]  # the loss per image that an attack climbs
 Rows = Int64[Tensor, " m"] | slice  # some images of a batch; slice(None) is all of them
 
 
@@ -45,31 +45,32 @@ def fooled(logits: Float[Tensor, "n k"], y: Classes, target: Classes | None = No
 
 
 def aim(y: Classes, target: Classes | None, loss: AttackLoss | str) -> Objective:
-    """logits → the loss per image that the attack climbs, with its classes bound."""
+    """A loss on the logits, with its classes bound."""
     chosen = LOSSES[loss] if isinstance(loss, str) else loss
-    return partial(chosen, classes=y if target is None else target, targeted=target is not None)
+    bound = partial(chosen, classes=y if target is None else target, targeted=target is not None)
+    return lambda seen: bound(seen.logits)
 
 
 def climb(
     model: nn.Module, x: Images, y: Classes, objective: Objective, *, index: int = 0, on_step: OnStep | None = None
-) -> tuple[Images, Float[Tensor, "n k"]]:
-    """The gradient of the objective at x, and the logits there; reports the point to on_step."""
+) -> tuple[Images, Float[Tensor, " n"], Float[Tensor, "n k"]]:
+    """The gradient of the objective at x, its value, and the logits there; reports the point to on_step."""
     point = x.detach().requires_grad_()
     with torch.enable_grad():
         seen = trace(model, point)
-        loss = objective(seen.logits)
+        loss = objective(seen)
         (gradient,) = torch.autograd.grad(loss.sum(), point)
-    logits = seen.logits.detach()
+    loss, logits = loss.detach(), seen.logits.detach()
     if on_step is not None:
-        on_step(_step(index, x, logits, loss.detach(), y, seen.route))
-    return gradient, logits
+        on_step(_step(index, x, logits, loss, y, seen.route))
+    return gradient, loss, logits
 
 
 def look(model: nn.Module, x: Images, y: Classes, objective: Objective, index: int, on_step: OnStep) -> None:
     """Reports a point that needs no gradient any more: the end of the way."""
     with torch.no_grad():
         seen = trace(model, x)
-        on_step(_step(index, x, seen.logits, objective(seen.logits), y, seen.route))
+        on_step(_step(index, x, seen.logits, objective(seen), y, seen.route))
 
 
 def _step(index: int, x: Images, logits: Tensor, loss: Tensor, y: Classes, route: Route) -> Step:

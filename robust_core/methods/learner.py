@@ -22,7 +22,7 @@ from robust_core.attacks.losses import AttackLoss
 from robust_core.attacks.noise import as_noise
 from robust_core.frozen import Frozen, frozen
 from robust_core.models.aw_net import AWNet
-from robust_core.models.routed import Routed
+from robust_core.routed import Routed
 from robust_core.types import TYPES, Classifier, Route, Routing
 
 Images = Float[Tensor, "n c h w"]
@@ -218,7 +218,7 @@ class Learner:
         if self.route.train_mix == "soft":
             return None
         if self.route.train_mix == "hard":
-            return Routing(p_type=TYPES[int(types[0])])  # type: ignore[arg-type]
+            return Routing(p_type=TYPES[int(types[0])])
         u = batch.noise(types).uniform(0, 1)[:, 0] ** self.route.skew
         return Routing(p_type=torch.where(types == 1, 1 - u, u))
 
