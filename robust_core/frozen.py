@@ -1,8 +1,10 @@
 """A view of a network with fixed weights, for attacks: norms folded away, channels_last, no weight gradients.
 
 Between two updates an inner attack runs the same weights many times. In eval mode a batch norm is a fixed scale and
-shift: behind a plain conv it folds into the conv; under a router it becomes one multiply-add with ω and P(type).
-The view runs the network's own `trace`: only leaf modules are exchanged, so there is no second forward path.
+shift: behind a plain conv it folds into the conv; under a router it becomes one multiply-add with ω and P(type); before
+a conv (pre-activation) one multiply-add.
+The view runs the network's own `trace`: only leaf modules are exchanged, so there is no second forward path. Which norm
+follows which conv is what networks and blocks declare in `norms`.
 """
 
 from __future__ import annotations
@@ -12,8 +14,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from robust_core.models.blocks import BasicBlock, MixBN, ScaleShift
-from robust_core.models.resnet import ResidualNet
+from robust_core.models.backbone import Backbone
+from robust_core.models.blocks import MixBN, ScaleShift
 from robust_core.types import Classifier
 
 
@@ -21,81 +23,65 @@ class Frozen:
     """Keeps a view of `model`; `refresh()` brings it up to date in place and returns it.
 
     The view is an eval-mode Classifier whose parameters need no gradient; gradients reach its input alone.
-    A network it knows no folding for is copied as it is, in eval mode.
+    A network whose modules declare no norms is copied as it is, in eval mode.
     """
 
     def __init__(self, model: Classifier) -> None:
         self.model = model
         self.view = copy.deepcopy(model).eval().requires_grad_(False)
-        self._folds: list[tuple[nn.Conv2d, nn.Module, nn.Conv2d, ScaleShift | None]] = []
-        for net in (m for m in model.modules() if isinstance(m, ResidualNet)):
-            self._exchange(net)
-        self._pairs = self._untouched_tensors()
+        self._folded: list[tuple[nn.Module, nn.Conv2d, nn.Conv2d]] = []  # norm and conv of the model, conv of the view
+        self._exchanged: list[tuple[nn.Module, ScaleShift]] = []
+        for name, module in model.named_modules():
+            for conv, norm in getattr(module, "norms", ()):
+                self._fix(module, self.view.get_submodule(name), conv, norm)
         self.view.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._pairs = self._untouched_tensors()
 
-    def _exchange(self, net: ResidualNet) -> None:
-        dynamic = net is not self.model
-        for name, module in net.named_modules():
-            if module is net or isinstance(module, BasicBlock):
-                owner = self.view.get_submodule(_name_of(net, self.model, name))
-                for conv, norm in (("conv1", "bn1"), ("conv2", "bn2")):
-                    if conv in dict(module.named_children()):
-                        self._fold(module, owner, conv, norm, dynamic)
-                if isinstance(module, BasicBlock) and len(module.shortcut):
-                    self._fold(module.shortcut, owner.get_submodule("shortcut"), "0", "1", dynamic)
-
-    def _fold(self, source: nn.Module, owner: nn.Module, conv: str, norm: str, dynamic: bool) -> None:
-        old, bn = source.get_submodule(conv), source.get_submodule(norm)
+    def _fix(self, source: nn.Module, owner: nn.Module, conv: str | None, norm: str) -> None:
+        bn = dict(source.named_modules()).get(norm)
         if not isinstance(bn, (nn.BatchNorm2d, MixBN)):
-            return  # a view of a view: folded already
-        assert isinstance(old, nn.Conv2d)
-        new = copy.deepcopy(old).requires_grad_(False)
-        rest: ScaleShift | None = None
-        if dynamic:
-            rest = ScaleShift(*_scale_and_shift(bn)[0].shape).to(old.weight.device)
-            owner.register_module(norm, rest)
+            return  # a block without it, another kind of norm, or a view of a view
+        scale, _ = _scale_and_shift(bn)
+        # Under a router ω stands between conv and norm; in a network that is all backbone nothing does.
+        if conv is not None and isinstance(self.model, Backbone):
+            theirs, ours = source.get_submodule(conv), owner.get_submodule(conv)
+            assert isinstance(theirs, nn.Conv2d)
+            assert isinstance(ours, nn.Conv2d)
+            ours.bias = nn.Parameter(torch.zeros_like(scale[0]), requires_grad=False)
+            owner.set_submodule(norm, nn.Identity())
+            self._folded.append((bn, theirs, ours))
         else:
-            new.bias = nn.Parameter(old.weight.new_zeros(old.out_channels), requires_grad=False)
-            owner.register_module(norm, nn.Identity())
-        owner.register_module(conv, new)
-        self._folds.append((old, bn, new, rest))
+            rest = ScaleShift(*scale.shape).to(scale)
+            owner.set_submodule(norm, rest)
+            self._exchanged.append((bn, rest))
 
     def _untouched_tensors(self) -> list[tuple[Tensor, Tensor]]:
-        ours = dict(self.view.named_parameters()) | dict(self.view.named_buffers())
         theirs = dict(self.model.named_parameters()) | dict(self.model.named_buffers())
-        folded = {id(t) for _, _, conv, rest in self._folds for m in (conv, rest) if m is not None for t in _tensors(m)}
-        return [(t, theirs[name]) for name, t in ours.items() if id(t) not in folded]
+        ours = dict(self.view.named_parameters()) | dict(self.view.named_buffers())
+        made = [conv for _, _, conv in self._folded] + [rest for _, rest in self._exchanged]
+        known = {id(t) for module in made for t in (*module.parameters(), *module.buffers())}
+        return [(t, theirs[name]) for name, t in ours.items() if id(t) not in known]
 
     @torch.no_grad()
     def refresh(self) -> Classifier:
         """Copies the model's present weights into the view, folded; allocates no new weights."""
         for ours, theirs in self._pairs:
             ours.copy_(theirs)
-        for old, bn, new, rest in self._folds:
+        for bn, old, new in self._folded:
             scale, shift = _scale_and_shift(bn)
-            if rest is None:
-                torch.mul(old.weight, scale[0][:, None, None, None], out=new.weight.data)
-                assert new.bias is not None
-                new.bias.copy_(shift[0])
-            else:
-                new.weight.copy_(old.weight)
-                rest.scale.copy_(scale)
-                rest.shift.copy_(shift)
+            torch.mul(old.weight, scale[0][:, None, None, None], out=new.weight.data)
+            assert new.bias is not None
+            new.bias.copy_(shift[0])
+        for bn, rest in self._exchanged:
+            scale, shift = _scale_and_shift(bn)
+            rest.scale.copy_(scale)
+            rest.shift.copy_(shift)
         return self.view
 
 
 def frozen(model: Classifier) -> Classifier:
     """The view of a network whose weights will not change any more."""
     return Frozen(model).refresh()
-
-
-def _tensors(module: nn.Module) -> list[Tensor]:
-    return [*module.parameters(), *module.buffers()]
-
-
-def _name_of(net: nn.Module, root: nn.Module, inner: str) -> str:
-    prefix = next(name for name, module in root.named_modules() if module is net)
-    return ".".join(part for part in (prefix, inner) if part)
 
 
 def _scale_and_shift(bn: nn.Module) -> tuple[Tensor, Tensor]:

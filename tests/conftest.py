@@ -21,6 +21,11 @@ DEVICES = [
 TINY = {"width": 8, "blocks": (1, 1)}
 
 
+def tiny(architecture: str) -> dict[str, object]:
+    """Options that make a registered architecture tiny."""
+    return {"depth": 10, "widen_factor": 1} if architecture == "wrn_34_10" else TINY
+
+
 @pytest.fixture(params=DEVICES)
 def device(request: pytest.FixtureRequest) -> torch.device:
     return torch.device(request.param)
@@ -29,7 +34,7 @@ def device(request: pytest.FixtureRequest) -> torch.device:
 @pytest.fixture(params=ARCHITECTURES.names())
 def any_net(request: pytest.FixtureRequest) -> Classifier:
     """Each registered architecture, tiny, with statistics and routing heads that are not those of a fresh net."""
-    return lived_in(build(request.param, in_channels=1, num_classes=10, seed=0, **TINY))
+    return lived_in(build(request.param, in_channels=1, num_classes=10, seed=0, **tiny(request.param)))
 
 
 def lived_in(net: Classifier) -> Classifier:

@@ -7,9 +7,10 @@ import torch
 
 from robust_core.frozen import Frozen, frozen
 from robust_core.models import build
-from robust_core.models.blocks import MixBN
+from robust_core.models.blocks import MixBN, ScaleShift
 from robust_core.types import Classifier, Routing
 from tests.conftest import TINY, lived_in
+from tests.models.papers import with_history
 
 
 def test_view_equals_the_network(any_net: Classifier, images: torch.Tensor, device: torch.device) -> None:
@@ -28,6 +29,39 @@ def test_view_of_every_mix_and_route(mix: str, images: torch.Tensor) -> None:
         seen, expected = view.trace(images, routing=routing), net.trace(images, routing=routing)
         torch.testing.assert_close(seen.logits, expected.logits, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(seen.route.p_type, expected.route.p_type)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("resnet56", {"width": 8, "blocks": (2, 1, 1), "shortcut": "A"}),
+        ("preact_resnet18", {"width": 8, "blocks": (2, 1), "final_norm": True, "shortcut_from": "input"}),
+        ("mobilenet_v2", {"width": 8}),
+        ("wrn_34_10", {"widen_factor": 1}),
+        ("aw_mobilenet_v2", {"width": 8, "blocks": (1, 2, 2), "mix": "affine"}),
+        ("aw_resnet18", {"width": 8, "mix": "none", "mean": [0.4], "std": [0.3]}),
+    ],
+)
+def test_view_of_whole_depths_and_other_options(name: str, options: dict[str, object], images: torch.Tensor) -> None:
+    net = with_history(lived_in(build(name, in_channels=1, num_classes=10, seed=0, **options)))
+    view = frozen(net)
+    seen, expected = view.trace(images[:2]), net.trace(images[:2])
+    torch.testing.assert_close(seen.logits, expected.logits, rtol=1e-4, atol=1e-4)
+    for stage, features in expected.stages.items():
+        torch.testing.assert_close(seen.stages[stage], features, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "norms", "left"),
+    [("resnet18", 6, 0), ("preact_resnet18", 4, 2), ("mobilenet_v2", 10, 0), ("aw_resnet18", 18, 6)],
+)
+def test_nothing_is_left_of_a_norm_that_follows_a_conv(name: str, norms: int, left: int) -> None:
+    """With no conv before it, or a router's signal between, a scale and a shift are."""
+    net = build(name, in_channels=1, num_classes=10, seed=0, **TINY)
+    assert sum(isinstance(m, (torch.nn.BatchNorm2d, MixBN)) for m in net.modules()) == norms
+    kept = [m for m in frozen(net).modules() if isinstance(m, (ScaleShift, torch.nn.BatchNorm2d, MixBN))]
+    assert len(kept) == left
+    assert all(isinstance(m, ScaleShift) for m in kept)
 
 
 def test_input_gradient_is_the_network_s(any_net: Classifier, images: torch.Tensor) -> None:

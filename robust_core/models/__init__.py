@@ -33,7 +33,7 @@ ARCHITECTURES.register("wrn_34_10")(WideResNet)
 ARCHITECTURES.register("aw_resnet18")(partial(AWNet, **RESNET18))
 ARCHITECTURES.register("aw_mobilenet_v2")(partial(AWNet, backbone=MobileNetV2, **MOBILENET_V2))
 
-NOT_OPTIONS = ("in_channels", "num_classes", "norm", "backbone")  # said by position in the project, or code
+NOT_OPTIONS = ("in_channels", "num_classes", "norm", "backbone")  # named in `build` itself, or not text
 
 
 def build(name: str, *, in_channels: int, num_classes: int, seed: int | None = None, **options: Any) -> Classifier:

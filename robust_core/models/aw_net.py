@@ -84,9 +84,9 @@ def _chosen(convs: dict[str, int], regulate: Sequence[str]) -> dict[str, int]:
 class AWNet(Classifier):
     """A residual net, or a MobileNetV2, under a router's control.
 
-    backbone: the static twin's class, of whose options width, blocks, stem_stride, mean and std are taken. mix: "full", "affine" (MixBN), or "none":
-    one plain batch norm, so that signals act alone. signals: False leaves MixBN alone. regulate: the convs to give a
-    signal, by any part of their names ("layer3", "conv2"); none named is all. The rest: Router's options.
+    backbone: the static twin's class; width, blocks, stem_stride, mean, std: its options. mix: "full", "affine"
+    (MixBN), or "none": one plain batch norm, so that signals act alone. signals: False leaves MixBN alone. regulate:
+    the convs to give a signal, by any part of their names ("layer3", "conv2"); none named is all. The rest: Router's.
     Raises UserError for an unknown mix, and in `trace` for a routing that does not fit.
     """
 

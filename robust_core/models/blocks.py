@@ -131,11 +131,11 @@ class Block(nn.Module):
 
     name: its path in the network, by which a router calls its convs. norms: each norm's attribute with that of the conv
     whose output it takes, None where it follows none; those a block lacks are passed over. The frozen view reads them.
-    regulated: the attributes of its 3×3 convs.
+    open_convs: the attributes of those that a router may regulate, its 3×3 convs.
     """
 
     norms: ClassVar[tuple[tuple[str | None, str], ...]]
-    regulated: ClassVar[tuple[str, ...]] = ("conv1", "conv2")
+    open_convs: ClassVar[tuple[str, ...]] = ("conv1", "conv2")
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -143,7 +143,8 @@ class Block(nn.Module):
 
     def regulated_convs(self) -> dict[str, int]:
         """Name and number of filters of each conv a router may regulate."""
-        return {f"{self.name}.{conv}": self.get_submodule(conv).out_channels for conv in self.regulated}
+        convs = {name: self.get_submodule(name) for name in self.open_convs}
+        return {f"{self.name}.{name}": conv.out_channels for name, conv in convs.items() if isinstance(conv, nn.Conv2d)}
 
 
 class Subsampled(nn.Module):

@@ -10,6 +10,7 @@ from robust_core.explain.attribution import METHODS, attribute, default_stage
 from robust_core.explain.borrowed import HOOKS
 from robust_core.models import ARCHITECTURES, build
 from robust_core.types import Classifier, Routing, Trace, UserError
+from tests.conftest import tiny
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -149,7 +150,7 @@ def test_deep_lift_is_complete_on_our_static_networks(pair: Tensor) -> None:
 
 @pytest.mark.parametrize("name", ARCHITECTURES.names())
 def test_every_relu_is_a_module_used_once_and_never_in_place(name: str) -> None:
-    model = build(name, in_channels=1, num_classes=4, width=4, blocks=(1, 1), seed=0).eval()
+    model = build(name, in_channels=1, num_classes=4, seed=0, **tiny(name)).eval()
     calls: dict[str, int] = {}
 
     def count(key: str) -> None:

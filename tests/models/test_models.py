@@ -8,6 +8,7 @@ from torch import nn
 
 from robust_core.models import ARCHITECTURES, build
 from robust_core.types import Classifier, UserError
+from tests.conftest import tiny
 
 
 def test_trace_is_the_forward_path(any_net: Classifier, images: torch.Tensor, device: torch.device) -> None:
@@ -15,7 +16,8 @@ def test_trace_is_the_forward_path(any_net: Classifier, images: torch.Tensor, de
     seen = net.trace(x)
     assert seen.logits.shape == (6, 10)
     assert torch.equal(seen.logits, net(x))
-    assert list(seen.stages) == ["stem", "layer1", "layer2"]
+    assert next(iter(seen.stages)) == "stem"
+    assert len(seen.stages) >= 3
     assert all(stage.shape[0] == 6 and stage.ndim == 4 for stage in seen.stages.values())
 
 
@@ -43,10 +45,10 @@ def test_each_relu_is_used_once_and_not_in_place(any_net: Classifier, images: to
 @pytest.mark.parametrize("name", ARCHITECTURES.names())
 def test_a_seed_fixes_the_weights_and_leaves_the_global_generator_alone(name: str) -> None:
     before = torch.get_rng_state()
-    a = build(name, in_channels=3, num_classes=4, seed=5, width=8)
+    a = build(name, in_channels=3, num_classes=4, seed=5, **tiny(name))
     assert torch.equal(before, torch.get_rng_state())
-    b = build(name, in_channels=3, num_classes=4, seed=5, width=8)
-    c = build(name, in_channels=3, num_classes=4, seed=6, width=8)
+    b = build(name, in_channels=3, num_classes=4, seed=5, **tiny(name))
+    c = build(name, in_channels=3, num_classes=4, seed=6, **tiny(name))
     weights = [net.state_dict() for net in (a, b, c)]
     assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
     assert not all(torch.equal(weights[0][k], weights[2][k]) for k in weights[0])

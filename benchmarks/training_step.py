@@ -1,0 +1,103 @@
+"""One full training step against the plain form of the same mathematics (benchmarks/plain.py).
+
+    python benchmarks/training_step.py [--batch 128] [--width 32] [--repeats 5] [--threads 0]
+
+Inner PGD-10, both student passes, the teachers, backward and SGD, on 32×32 colour images. Repeats are interleaved in
+one process, medians count; both sides start from the same weights. The last line is one JSON object: ratios are the
+plain form's seconds by ours, above 1 is faster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks import plain
+from robust_core.attacks import AttackSettings
+from robust_core.methods import Batch, Learner, RouteTraining, make
+from robust_core.models import build
+from robust_core.types import Classifier
+
+EPS, STEPS = 8 / 255, 10
+CASES = {"mtard": ("mtard", "residual"), "absld": ("absld", "residual"), "aw_net_mtard": ("mtard", "aw_net")}
+
+
+class Ours:
+    """The step as the training loop takes it."""
+
+    def __init__(self, net: Classifier, teachers: dict[str, Classifier], method: str) -> None:
+        attack = AttackSettings(name="pgd", eps=EPS, steps=STEPS, step_size=EPS / 4, start="normal")
+        self.net = net.to(memory_format=torch.channels_last)
+        self.learner, self.objective = Learner(net, attack, RouteTraining(), teachers), make(method)
+        self.optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4, nesterov=True)
+        self.step = 0
+
+    def __call__(self, x: Tensor, y: Tensor) -> float:
+        generator = torch.Generator().manual_seed(self.step)
+        self.net.train()
+        batch = Batch(x=x, y=y, step=self.step, generator=generator)
+        terms = self.objective.loss(self.learner, batch) | self.learner.take_terms()
+        self.optimizer.zero_grad()
+        terms.total.backward()
+        self.optimizer.step()
+        self.step += 1
+        return terms.total.item()
+
+
+def compare(case: str, batch: int, width: int, repeats: int) -> dict[str, float]:
+    method, architecture = CASES[case]
+    options = {"width": width, "blocks": (1, 1, 1)}
+    net = build(architecture, in_channels=3, num_classes=10, seed=0, **options)
+    teachers = {
+        role: build("residual", in_channels=3, num_classes=10, seed=n + 1, **options | {"width": 2 * width}).eval()
+        for n, role in enumerate(("clean", "robust"))
+    }
+    sides = {
+        "plain": plain.Step(copy.deepcopy(net), teachers, method, eps=EPS, steps=STEPS),
+        "ours": Ours(copy.deepcopy(net), copy.deepcopy(teachers), method),
+    }
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(batch, 3, 32, 32, generator=generator)
+    y = torch.randint(0, 10, (batch,), generator=generator)
+    seconds: dict[str, list[float]] = {side: [] for side in sides}
+    for turn in range(repeats + 1):
+        for side, step in sides.items():
+            before = time.perf_counter()
+            step(x, y)
+            if turn:  # the first round warms up
+                seconds[side].append(time.perf_counter() - before)
+    a, b = median(seconds["plain"]), median(seconds["ours"])
+    print(f"{case:16}{a:10.3f}{b:10.3f}{a / b:10.2f}{batch / b:14.0f}")
+    return {"plain_s": round(a, 3), "ours_s": round(b, 3), "ratio": round(a / b, 2)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--width", type=int, default=32)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=0, help="0: as many as torch takes")
+    chosen = parser.parse_args()
+    if chosen.threads:
+        torch.set_num_threads(chosen.threads)
+    print(f"batch {chosen.batch}, width {chosen.width}, PGD-{STEPS}, {torch.get_num_threads()} threads")
+    print(f"{'':16}{'plain s':>10}{'ours s':>10}{'ratio':>10}{'images/s':>14}")
+    figures: dict[str, object] = {case: compare(case, chosen.batch, chosen.width, chosen.repeats) for case in CASES}
+    figures |= {"benchmark": "training_step", "batch": chosen.batch, "width": chosen.width}
+    figures |= {"threads": torch.get_num_threads(), "goal_ratio": 4, "load_1min": round(os.getloadavg()[0], 2)}
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
