@@ -18,7 +18,10 @@ SHIPPED = sorted((Path(__file__).parents[2] / "recipes").rglob("*.toml"))
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
 def test_shipped_recipes_can_be_made(path: Path) -> None:
     recipe = read_recipe(path)
-    assert recipe.data.name in DATASETS.names()
+    # The papers' other sets are not downloaded: a folder that the recipe names.
+    assert recipe.data.name in DATASETS.names() or (
+        path.parent.name == "paper" and recipe.data.name.startswith("data/")
+    )
     build(recipe.model.architecture, in_channels=1, num_classes=10, **recipe.model.options)
     make(recipe.objective.name, **recipe.objective.options)
 
