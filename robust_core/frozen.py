@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from robust_core.models.backbone import Backbone
 from robust_core.models.blocks import MixBN, ScaleShift
-from robust_core.types import Classifier
+from robust_core.types import Classifier, Routing, Trace
 
 
 class Frozen:
@@ -24,17 +24,23 @@ class Frozen:
 
     The view is an eval-mode Classifier whose parameters need no gradient; gradients reach its input alone.
     A network whose modules declare no norms is copied as it is, in eval mode.
+    dtype: of weights and activations; bfloat16 is quick where the machine has it. Images and answers stay float32.
     """
 
-    def __init__(self, model: Classifier) -> None:
+    def __init__(self, model: Classifier, dtype: torch.dtype = torch.float32) -> None:
         self.model = model
-        self.view = copy.deepcopy(model).eval().requires_grad_(False)
+        self._inner = copy.deepcopy(model).eval().requires_grad_(False)
+        self.view: Classifier = self._inner if dtype == torch.float32 else Rounded(self._inner, dtype)
         self._folded: list[tuple[nn.Module, nn.Conv2d, nn.Conv2d]] = []  # norm and conv of the model, conv of the view
         self._exchanged: list[tuple[nn.Module, ScaleShift]] = []
         for name, module in model.named_modules():
             for conv, norm in getattr(module, "norms", ()):
-                self._fix(module, self.view.get_submodule(name), conv, norm)
-        self.view.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                self._fix(module, self._inner.get_submodule(name), conv, norm)
+        for module in self._inner.modules():
+            if isinstance(module, nn.ReLU):
+                module.inplace = True  # what it reads is nobody else's: a conv's output, or a fresh sum
+        self._inner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        _lower(self._inner, dtype)
         self._pairs = self._untouched_tensors()
 
     def _fix(self, source: nn.Module, owner: nn.Module, conv: str | None, norm: str) -> None:
@@ -57,7 +63,7 @@ class Frozen:
 
     def _untouched_tensors(self) -> list[tuple[Tensor, Tensor]]:
         theirs = dict(self.model.named_parameters()) | dict(self.model.named_buffers())
-        ours = dict(self.view.named_parameters()) | dict(self.view.named_buffers())
+        ours = dict(self._inner.named_parameters()) | dict(self._inner.named_buffers())
         made = [conv for _, _, conv in self._folded] + [rest for _, rest in self._exchanged]
         known = {id(t) for module in made for t in (*module.parameters(), *module.buffers())}
         return [(t, theirs[name]) for name, t in ours.items() if id(t) not in known]
@@ -79,9 +85,35 @@ class Frozen:
         return self.view
 
 
-def frozen(model: Classifier) -> Classifier:
+class Rounded(Classifier):
+    """A network of lower precision behind float32: images are rounded on the way in, answers come back as float32."""
+
+    def __init__(self, net: Classifier, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.net, self.dtype = net, dtype
+        self.in_channels, self.num_classes = net.in_channels, net.num_classes
+
+    def trace(self, x: Tensor, *, routing: Routing | None = None) -> Trace:
+        seen = self.net.trace(x.to(self.dtype), routing=routing)
+        return Trace(
+            logits=seen.logits.float(),
+            stages=seen.stages,
+            route=seen.route.map(Tensor.float),
+            free=seen.free.map(Tensor.float),
+        )
+
+
+def _lower(net: nn.Module, dtype: torch.dtype) -> None:
+    """Weights in dtype; what stands for statistics stays float32, for there rounding would be a shift of all images."""
+    net.to(dtype)
+    for module in net.modules():
+        if isinstance(module, (ScaleShift, nn.BatchNorm2d)):
+            module.float()
+
+
+def frozen(model: Classifier, dtype: torch.dtype = torch.float32) -> Classifier:
     """The view of a network whose weights will not change any more."""
-    return Frozen(model).refresh()
+    return Frozen(model, dtype).refresh()
 
 
 def _scale_and_shift(bn: nn.Module) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from robust_core.frozen import Frozen, frozen
 from robust_core.models import build
 from robust_core.models.blocks import MixBN, ScaleShift
 from robust_core.types import Classifier, Routing
-from tests.conftest import TINY, lived_in
+from tests.conftest import TINY, lived_in, tiny
 from tests.models.papers import with_history
 
 
@@ -91,3 +91,30 @@ def test_network_is_left_as_it_was(any_net: Classifier) -> None:
     assert any_net.training
     assert all(p.requires_grad for p in any_net.parameters())
     assert all(torch.equal(before[k], v) for k, v in any_net.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["residual", "aw_net", "moe", "preact_resnet18", "mobilenet_v2"])
+def test_view_in_bfloat16_is_near_and_answers_in_float32(name: str, images: torch.Tensor) -> None:
+    net = lived_in(build(name, in_channels=1, num_classes=10, seed=0, **tiny(name)))
+    view = frozen(net, torch.bfloat16)
+    seen, expected = view.trace(images), net.trace(images)
+    assert seen.logits.dtype == torch.float32
+    spread = float(expected.logits.std())
+    # bfloat16 keeps 8 bits; a stated bound, not a measured one.
+    assert float((seen.logits - expected.logits).abs().max()) < 0.15 * spread
+    x = images.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(view(x).logsumexp(dim=1).sum(), x)
+    exact = images.clone().requires_grad_()
+    (expected_gradient,) = torch.autograd.grad(net(exact).logsumexp(dim=1).sum(), exact)
+    assert gradient.dtype == torch.float32
+    alike = torch.nn.functional.cosine_similarity(gradient.flatten(1), expected_gradient.flatten(1))
+    assert float(alike.min()) > 0.9
+
+
+def test_view_in_bfloat16_follows_its_network(images: torch.Tensor) -> None:
+    keeper = Frozen(build("aw_net", in_channels=1, num_classes=10, seed=0, **TINY).eval(), torch.bfloat16)
+    before = keeper.refresh()(images)
+    lived_in(keeper.model)
+    after = keeper.refresh()(images).detach()
+    assert float((after - before).abs().max()) > 1e-3
+    torch.testing.assert_close(after, keeper.model(images).detach(), rtol=0.1, atol=0.1 * float(after.std()))

@@ -6,7 +6,7 @@ type head is taught) is settled here once, so every objective trains static and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -21,9 +21,10 @@ from robust_core.attacks import BALLS, AttackSettings, Noise, OnStep, pgd
 from robust_core.attacks.losses import AttackLoss
 from robust_core.attacks.noise import as_noise
 from robust_core.frozen import Frozen, frozen
+from robust_core.methods.compiled import Compiled
 from robust_core.models.aw_net import AWNet
 from robust_core.routed import Routed
-from robust_core.types import TYPES, Classifier, Route, Routing
+from robust_core.types import TYPES, Classifier, Route, Routing, Trace
 
 Images = Float[Tensor, "n c h w"]
 Logits = Float[Tensor, "n k"]
@@ -91,7 +92,10 @@ class Terms:
 
 
 class Learner:
-    """The network in training, with the frozen view its inner attack runs on."""
+    """The network in training, with the frozen view its inner attack runs on.
+
+    dtype: bfloat16 runs the passes under autocast, and view and teachers in it. compiled: torch.compile for the passes.
+    """
 
     def __init__(
         self,
@@ -99,11 +103,15 @@ class Learner:
         attack: AttackSettings,
         route: RouteTraining,
         teachers: Mapping[str, Classifier] | None = None,
+        *,
+        dtype: torch.dtype = torch.float32,
+        compiled: bool = False,
     ) -> None:
-        self.net, self.attack, self.route = net, attack, route
-        self.teachers = {role: frozen(teacher) for role, teacher in (teachers or {}).items()}
+        self.net, self.attack, self.route, self.dtype = net, attack, route, dtype
+        self.teachers = {role: frozen(teacher, dtype) for role, teacher in (teachers or {}).items()}
+        self._compiled: Callable[..., Trace] | None = Compiled(net.trace) if compiled else None
         self.ball = BALLS[attack.norm](attack.eps)
-        self.frozen = Frozen(net)
+        self.frozen = Frozen(net, dtype)
         self._terms = Terms(values={})
         self._load: dict[str, list[float]] = {}  # images each expert of each conv took since the epoch began
 
@@ -184,13 +192,17 @@ class Learner:
     def _pass(self, batch: Batch, x: Images, types: Int64[Tensor, " m"]) -> Logits:
         if self.typed:
             types = types.to(x.device)
-            seen = self.net.trace(x, routing=self._training_route(batch, types))
+            seen = self._student(x, self._training_route(batch, types))
             self._judge_types(seen.free, types)
         else:
-            seen = self.net.trace(x)
+            seen = self._student(x, None)
             if seen.free.experts:
                 self._weigh_load(seen.free.experts)
-        return seen.logits
+        return seen.logits.float()
+
+    def _student(self, x: Images, routing: Routing | None) -> Trace:
+        with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            return (self._compiled or self.net.trace)(x, routing=routing)
 
     def _judge_types(self, free: Route, types: Int64[Tensor, " n"]) -> None:
         """The type loss, on the head's own answer and not on the mixture that was imposed."""

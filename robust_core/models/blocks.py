@@ -100,6 +100,7 @@ class ScaleShift(nn.Module):
             scale, shift = p_type @ self.scale, p_type @ self.shift
         if signal is not None:
             scale = scale * signal
+        scale, shift = scale.to(u.dtype), shift.to(u.dtype)
         return torch.addcmul(shift[:, :, None, None], u, scale[:, :, None, None])
 
 

@@ -24,6 +24,7 @@ from robust_core.frozen import frozen
 from robust_core.methods import Batch, Learner, Objective, Terms, make
 from robust_core.models import build
 from robust_core.training.changes import Changes
+from robust_core.training.device import choose_precision
 from robust_core.training.recipe import Recipe, SchedulePart
 from robust_core.training.run import Run, State
 from robust_core.types import Classifier, ImageSet, Splits, UserError
@@ -82,7 +83,8 @@ class Training:
         if ranks.world() > 1:
             ranks.share_norms(self.net)
         self.objective = make(recipe.objective.name, **recipe.objective.options)
-        self.learner = Learner(self.net, recipe.attack, recipe.route, teachers)
+        dtype = choose_precision(recipe.precision, device)
+        self.learner = Learner(self.net, recipe.attack, recipe.route, teachers, dtype=dtype, compiled=recipe.compile)
         self.lesson: nn.Module = Lesson(self.objective, self.learner)
         if ranks.world() > 1:
             # A route may leave parameters out of a step; the norms agree already.

@@ -86,7 +86,11 @@ class ValidationPart(_Part):
 
 
 class Recipe(_Part):
-    """The whole of a training. attack is the inner attack; route counts for dynamic networks only."""
+    """The whole of a training. attack is the inner attack; route counts for dynamic networks only.
+
+    precision: "auto" is bfloat16 where the machine computes in it, else float32. compile: torch.compile for the
+    student's passes; worth its first minute on a GPU, where it cannot be done one warning says so.
+    """
 
     title: str = Field(min_length=1, max_length=80)
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -98,6 +102,8 @@ class Recipe(_Part):
     route: RouteTraining = RouteTraining()
     schedule: SchedulePart = SchedulePart()
     validation: ValidationPart = ValidationPart()
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: bool = False
 
     @model_validator(mode="after")
     def _inner_attack_is_pgd(self) -> Recipe:
