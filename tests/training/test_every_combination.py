@@ -1,0 +1,53 @@
+"""Every objective trains every kind of network: a method and a network meet in a recipe, not in code."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from robust_core.checkpoints import read_history
+from robust_core.data import load
+from robust_core.methods import OBJECTIVES
+from robust_core.models import build
+from robust_core.training.loop import Training
+from robust_core.training.recipe import Recipe
+from robust_core.training.run import Run
+from robust_core.types import Splits
+
+TOLD = {"residual": set(), "aw_net": {"type", "type_accuracy"}, "moe": {"balance", "largest_load", "expert_load"}}
+
+
+@pytest.fixture(scope="module")
+def few() -> Splits:
+    whole = load("fashion_mnist_small")
+    return Splits(train=whole.train.subset(slice(0, 60)), test=whole.test.subset(slice(0, 20)))
+
+
+@pytest.mark.parametrize("architecture", TOLD)
+@pytest.mark.parametrize("objective", OBJECTIVES.names())
+def test_an_epoch_of(objective: str, architecture: str, few: Splits, tmp_path: Path) -> None:
+    options = {"width": 4, "blocks": [1], "stem_stride": 2}
+    recipe = Recipe.model_validate(
+        {
+            "title": "one",
+            "data": {"name": "fashion_mnist_small", "holdout": 20},
+            "model": {"architecture": architecture, "options": options},
+            "objective": {"name": objective},
+            "attack": {"name": "pgd", "eps": 0.1, "steps": 1},
+            "schedule": {"epochs": 1, "batch_size": 20},
+            "validation": {"attack": {"name": "pgd", "eps": 0.1, "steps": 1}},
+        }
+    )
+    teachers = {
+        role: build("residual", in_channels=1, num_classes=10, seed=seed, **options).eval()
+        for seed, role in enumerate(("clean", "robust"))
+    }
+    run = Run.create(tmp_path / "run", recipe)
+    assert Training(run, few, device=torch.device("cpu"), on_event=lambda event: None, teachers=teachers).train()
+    told = next(event for event in read_history(run.folder) if event["event"] == "epoch")
+    assert TOLD[architecture] <= told.keys()
+    assert all(math.isfinite(value) for value in told.values() if isinstance(value, float))
+    assert (run.folder / "weights.safetensors").is_file()
