@@ -7,7 +7,7 @@ import), and then runs it as a script for each visitor of Home.
 import streamlit as st
 
 from pages.ui import pickers
-from pages.ui.frame import frame, guarded
+from pages.ui.frame import frame, guarded, respelled
 from pages.ui.home_cards import cards
 from pages.ui.home_live import live
 from pages.ui.home_tradeoff import tradeoff
@@ -18,8 +18,8 @@ def home() -> None:
     frame("Home")
     st.markdown("# What does robustness cost?")
     st.markdown(
-        "Change a picture by less than the eye minds, and a network may see something else. Networks can be hardened, "
-        "and pay for it in accuracy, and not every class pays alike. Here you can watch it happen."
+        "Change a picture so little that you still see the same thing, and a network may see another. Networks can be "
+        "trained to withstand this. It costs them accuracy, and some classes more than others. Here you can watch it."
     )
     found = pickers.open_shelf()
     with st.sidebar:
@@ -43,4 +43,4 @@ def home() -> None:
 if __name__ == "__main__":
     home()
 else:
-    app = st.App(__file__, lifespan=warm)
+    app = st.App(__file__, lifespan=warm, routes=respelled())

@@ -34,11 +34,16 @@ class File:
 
 def files(net: Served, subject: Subject, film: Film) -> list[File]:
     """The .npz (float32, what the command line writes) and the .png (8 bit, still inside the ball)."""
-    stem = f"{net.name.replace('/', '_')}_{'own' if subject.own else subject.index}_{film.settings.name}"
+    name = stem(net, subject.index, film)
     return [
-        _asked(f"{stem}.npz", npz(film), read_npz(npz(film)), net, film),
-        _asked(f"{stem}.png", eight_bit(film), read_png(eight_bit(film)), net, film),
+        _asked(f"{name}.npz", npz(film), read_npz(npz(film)), net, film),
+        _asked(f"{name}.png", eight_bit(film), read_png(eight_bit(film)), net, film),
     ]
+
+
+def stem(net: Served, index: int | None, film: Film) -> str:
+    """What the files are called, here and by the command; index None: a visitor's own picture."""
+    return f"{net.name.replace('/', '_')}_{'own' if index is None else index}_{film.settings.name}"
 
 
 def npz(film: Film) -> bytes:
@@ -91,19 +96,22 @@ def command(net: Served, data_name: str, index: int, film: Film) -> str:
     words += ["--steps", str(s.steps)] if "steps" in used else []
     words += ["--step-size", repr(s.step_size)] if s.step_size is not None else []
     words += ["--target", str(film.target)] if film.target is not None else []
-    words += ["--seed", str(s.seed)] if s.random else []
+    usual = AttackSettings(name=s.name, norm=s.norm)
     for key in OPTIONS:
-        if key in used and used[key] != AttackSettings(name=s.name, norm=s.norm).used[key]:
+        if key in used and used[key] != usual.used[key]:
             words += ["--set", f"{key}={str(used[key]).lower()}"]
+    if s.random:
+        # An attack that starts at the picture unless told otherwise takes its seed together with what it is told.
+        words += ["--seed", str(s.seed)] if usual.random else ["--set", f"seed={s.seed}"]
     words += ["--data", data_name] if data_name != net.card.data_name else []
-    return shlex.join([*words, "--out", "adversarial.npz"])
+    return shlex.join([*words, "--out", f"{stem(net, index, film)}.npz"])
 
 
 def script(net: Served, data_name: str, index: int | None, film: Film) -> str:
     """The same in Python; a visitor's own picture is read from the .npz they took home."""
     settings = ", ".join(f"{key}={value!r}" for key, value in film.settings.to_dict().items())
     if index is None:
-        picture = 'taken = np.load("adversarial.npz")  # the file above\n'
+        picture = f'taken = np.load("{stem(net, index, film)}.npz")  # the file above\n'
         picture += f'x, y = torch.from_numpy(taken["x"]), torch.tensor([{film.y}])'
     else:
         picture = f'images = data.load("{data_name}").test\nx, y = images.floats([{index}]), images.labels[[{index}]]'

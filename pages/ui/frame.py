@@ -9,6 +9,9 @@ from pathlib import Path
 import streamlit as st
 import torch
 from PIL import Image, ImageDraw
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
 
 from pages.ui import link
 from robust_core import charts
@@ -32,6 +35,18 @@ def frame(title: str) -> None:
         for path, label, icon in PAGES:
             if (ROOT / path).is_file():
                 st.page_link(path, label=label, icon=icon, query_params=link.params())
+
+
+def respelled() -> list[Route]:
+    """Routes from /perturb to /Perturb: Streamlit tells the two apart, and would show Home without a word."""
+
+    def to(label: str) -> Route:
+        async def redirect(request: Request) -> RedirectResponse:
+            return RedirectResponse(f"{label}?{request.url.query}".rstrip("?"))
+
+        return Route(f"/{label.lower()}", redirect)
+
+    return [to(label) for path, label, _ in PAGES if path.startswith("pages/")]
 
 
 @contextmanager

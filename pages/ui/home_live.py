@@ -34,7 +34,7 @@ def live(found: Shelf, net: Served) -> tuple[Subject, list[tuple[Served, Film]]]
     nets = sorted([net, *others][:SHOWN], key=lambda n: -(n.card.clean.accuracy if n.card.clean else 0))
     films = [(n, served.film(n, subject, settings, None)) for n in nets]
     st.html(_table(subject, films))
-    st.caption(f"Computed for you just now: {settings.describe()}; {subject.origin}. δ is drawn ×{_magnify(settings)}.")
+    st.caption(f"Computed for you just now: {settings.describe()}; {subject.origin}.")
     st.button("Another picture", icon=":material/casino:", on_click=pickers.roll, args=(name,))
     return subject, films
 
@@ -48,9 +48,10 @@ def _table(subject: Subject, films: list[tuple[Served, Film]]) -> str:
     scale = max(1, round(84 / films[0][1].x.shape[-1]))
     truth = html.escape(names[subject.label]) if subject.label is not None else ""
     rows = [
-        f'<div class="rl-live" style="{colours()}"><figure>',
+        f'<div class="rl-live" style="{colours()}"><figure><span class="rl-head">the picture</span>',
         _img(charts.picture(films[0][1].x, scale), f"test image: {truth}"),
-        f"<figcaption><b>{truth}</b><br>the picture</figcaption></figure><div class='rl-rows'>",
+        f'<figcaption><b>{truth}</b></figcaption></figure><div class="rl-rows"><div class="rl-row">',
+        f'<span class="rl-head">δ ×{_magnify(films[0][1].settings)}</span><span class="rl-head">attacked</span></div>',
     ]
     for net, film in films:
         holds = film.answer == subject.label

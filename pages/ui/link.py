@@ -1,7 +1,8 @@
 """What a visitor has chosen: one set of values that follows them over all pages and lives in the URL.
 
 Values are kept as the text that stands in the URL and are checked each time they are read: nonsense, from wherever,
-falls back to the default and leaves the URL.
+falls back to the default and leaves the URL. A key that no page reads changes nothing: it stays in the URL and goes
+along to the other pages, for it may be theirs. Values of more than 200 characters are not taken.
 """
 
 from __future__ import annotations
@@ -80,11 +81,11 @@ def segments(label: str, options: Mapping[str, str], key: str, default: str, **s
     )  # fmt: skip
 
 
-def maybe(label: str, options: Mapping[str, str], key: str) -> str | None:
+def maybe(label: str, options: Mapping[str, str], key: str, **settings: object) -> str | None:
     """A row of buttons over name → title, at most one of them on."""
     return _widget(
         st.segmented_control, label, key, None, one_of(options), list(options),
-        format_func=lambda name: options.get(name, name),
+        format_func=lambda name: options.get(name, name), **settings,
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ class Chosen:
 
 def pick_attack(served: Served) -> Chosen:
     """The knobs, in the place where it is called. Raises UserError for a combination the core refuses."""
-    entries = {name: ATTACKS[name] for name in sorted(ATTACKS.names(), key=_order)}
+    entries = {name: ATTACKS[name] for name in offered()}
     name = link.select("Attack", {n: entry.label for n, entry in entries.items()}, "attack", "pgd")
     entry = entries[name]
     norms = {norm: NORMS[norm] for norm in entry.norms}
@@ -40,8 +40,13 @@ def pick_attack(served: Served) -> Chosen:
     with st.expander("Fine print", key="fine_print"):
         settings |= _fine_print(entry.uses, norm)
     if "seed" in entry.uses:
-        settings["seed"] = pickers.pick_seed()
+        settings["seed"] = pickers.pick_seed(disabled=not settings.get("random_start", True))
     return Chosen(AttackSettings(**settings), target)
+
+
+def offered() -> list[str]:
+    """The attacks that any network can be attacked with; those on a router have the Routing page."""
+    return sorted((n for n in ATTACKS.names() if not getattr(ATTACKS[n], "routed", "")), key=_order)
 
 
 def _order(name: str) -> tuple[int, str]:
@@ -75,7 +80,7 @@ def _fine_print(uses: object, norm: str) -> dict[str, object]:
         )  # fmt: skip
         picked["step_size"] = size or None
     if "random_start" in uses:
-        picked["random_start"] = link.toggle("Random start", "random_start", True)
+        picked["random_start"] = link.toggle("Random start", "random_start", bool(uses["random_start"]))
     if "restarts" in uses:
         alone = not picked.get("random_start", "random_start" not in uses)
         restarts = link.number("Restarts", 1, 10, 1, "restarts", 1, disabled=alone)

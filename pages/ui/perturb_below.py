@@ -36,7 +36,8 @@ def below(found: Shelf, nets: Sequence[Served], subject: Subject, films: Sequenc
         "surface": lambda: surface(nets, subject, films),
         "export": lambda: export(nets, subject, films, "" if subject.own else pickers.data_name(nets[0])),
     }
-    opened = link.maybe("Look closer", CLOSER, "closer")
+    st.markdown("### Look closer")
+    opened = link.maybe("Look closer", CLOSER, "closer", label_visibility="collapsed")
     if opened is None:
         st.caption(
             "How little is enough, whom else it fools, where the network looks, what its loss looks like around the "

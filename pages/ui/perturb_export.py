@@ -1,4 +1,4 @@
-"""Perturb's last tab: take the perturbation home, and repeat it."""
+"""Perturb's last question: take the perturbation home, and repeat it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,22 @@ TOLD = {"npz": "float32, exact", "png": "8 bit, rounded inside ε"}
 
 
 def export(nets: Sequence[Served], subject: Subject, films: Sequence[Film], data_name: str) -> None:
-    """Both files of each network with what it says of them read back, then the script and the command."""
+    """For each network both files with what it says of them read back, then the command and the script."""
     for net, film in zip(nets, films, strict=True):
-        if len(nets) > 1:
-            st.markdown(f"**{net.title}**")
-        for column, file in zip(st.columns(2), exports.files(net, subject, film), strict=True):
-            with column:
-                _offer(net, film, file)
-    net, film = nets[0], films[0]
-    st.markdown("**Repeat it**: the same prediction, the same bytes." if not subject.own else "**Repeat it**")
-    if subject.index is not None:
-        st.code(exports.command(net, data_name, subject.index, film), language="bash", wrap_lines=True)
-    st.code(exports.script(net, data_name, subject.index, film), language="python")
+        with st.container(border=len(nets) > 1, key=f"home_{net.name}"):
+            if len(nets) > 1:
+                st.markdown(f"**{net.title}**")
+            for column, file in zip(st.columns(2), exports.files(net, subject, film), strict=True):
+                with column:
+                    _offer(net, film, file)
+            st.markdown(
+                "Repeat it: the same prediction, the same bytes."
+                if not subject.own
+                else "Repeat it, from the .npz above: the same prediction."
+            )
+            if subject.index is not None:
+                st.code(exports.command(net, data_name, subject.index, film), language="bash", wrap_lines=True)
+            st.code(exports.script(net, data_name, subject.index, film), language="python", wrap_lines=True)
 
 
 def _offer(net: Served, film: Film, file: exports.File) -> None:

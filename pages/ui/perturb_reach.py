@@ -12,14 +12,16 @@ import torch
 from numpy.typing import NDArray
 
 from pages.ui import pickers
-from pages.ui.film import Film, softmax
+from pages.ui.film import Film, Ticking, softmax
 from pages.ui.frame import guarded, look, show
-from pages.ui.memory import remember
-from pages.ui.served import Served, Shelf, Subject
+from pages.ui.memory import Progress, remember
+from pages.ui.served import Served, Shelf, Subject, looks
 from robust_core import charts
 from robust_core.attacks import ATTACKS, BALLS, AttackSettings, Noise, smallest_eps
+from robust_core.types import Classifier
 
 POINTS = 17  # of the curve
+ATTACKS_MADE = 6  # about so many: one for the curve, the rest for the smallest ε
 UNITS = {"linf": "ε (L∞, pixel units)", "l2": "ε (L2, pixel units)"}
 
 
@@ -104,18 +106,20 @@ def curve_of(net: Served, subject: Subject, film: Film) -> Curve:
     key = ("curve", net.sha, subject.sha, film.y, film.target, settings.model_dump_json(), top)
 
     def compute() -> Curve:
-        with st.spinner(f"{net.title}: looking for the smallest ε…"):
-            return _computed(net, subject, film.y, film.target, settings, top)
+        with Progress(f"{net.title}: looking for the smallest ε", ATTACKS_MADE * looks(settings)) as tick:
+            return _computed(Ticking(net.net, tick).eval(), subject, film.y, film.target, settings, top)
 
     return remember(key, compute, private=subject.own)
 
 
-def _computed(net: Served, subject: Subject, y: int, target: int | None, settings: AttackSettings, top: float) -> Curve:
+def _computed(
+    net: Classifier, subject: Subject, y: int, target: int | None, settings: AttackSettings, top: float
+) -> Curve:
     x, label = subject.floats(), torch.tensor([y])
     eps = torch.linspace(0, top, POINTS, dtype=torch.float64)
     many = torch.full((POINTS,), y)
     x_adv = ATTACKS[settings.name].run(
-        net.net,
+        net,
         x.expand(POINTS, -1, -1, -1),
         many,
         BALLS[settings.norm](eps),
@@ -125,8 +129,8 @@ def _computed(net: Served, subject: Subject, y: int, target: int | None, setting
         **settings.used,
     )
     with torch.no_grad():
-        logits = net.net(x_adv).numpy()
-    found = smallest_eps(net.net, x, label, attack=settings, hi=top, tolerance=top / 300, target=target)[0]
+        logits = net(x_adv).numpy()
+    found = smallest_eps(net, x, label, attack=settings, hi=top, tolerance=top / 300, target=target)[0]
     return Curve(eps=eps.numpy(), probabilities=softmax(logits), smallest=found.eps)
 
 
@@ -149,6 +153,7 @@ def transfer(nets: Sequence[Served], films: Sequence[Film], found: Shelf) -> Non
             [source.card.class_names[k] for k in answers],
             [k != film.y for k in answers],
             source=source.title,
+            classes=source.card.class_names,
             look=look(),
         )
         show(chart, key=f"transfer_{source.name}")

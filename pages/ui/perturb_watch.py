@@ -21,8 +21,10 @@ def watch(nets: Sequence[Served], subject: Subject, chosen: Chosen) -> list[Film
         for net, film in zip(nets, films, strict=True)
     ]
     player.play(lanes, dark=look().name == "dark", key="player")
+    grey = subject.pixels.shape[0] == 1
     st.caption(
-        f"{chosen.settings.describe()}. Picture: {subject.origin}, {_shape(subject)}, shown enlarged pixel by pixel."
+        f"{chosen.settings.describe()}. Picture: {subject.origin}, {_shape(subject)}, shown enlarged pixel by pixel. "
+        + ("δ: blue makes darker, orange brighter." if grey else "δ is drawn around mid-grey, which changes nothing.")
     )
     return films
 

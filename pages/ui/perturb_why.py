@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,11 +21,11 @@ from robust_core import charts
 from robust_core.explain.attribution import Attribution, attribute
 from robust_core.explain.landscape import Surface, loss_surface
 
-METHODS = {
-    "saliency": "Saliency",
-    "integrated_gradients": "Integrated gradients",
-    "grad_cam": "Grad-CAM",
-    "occlusion": "Occlusion",
+METHODS = {  # name → title, unit of its map
+    "saliency": ("Saliency", "logits per unit of brightness"),
+    "integrated_gradients": ("Integrated gradients", "logits, adding up"),
+    "grad_cam": ("Grad-CAM", "activation × its gradient"),
+    "occlusion": ("Occlusion", "logits lost when covered"),
 }
 CLASSES = {"true": "the true class", "clean": "its clean answer", "adversarial": "its adversarial answer"}
 SIDE = 168  # px
@@ -38,9 +39,9 @@ def attributions(nets: Sequence[Served], subject: Subject, films: Sequence[Film]
         with guarded(net.title):
             _rows(net, film, {"true": film.y, "clean": film.clean_answer, "adversarial": film.answer}[which], subject)
     st.caption(
-        "Vermillion speaks for the class, blue against it; saliency and Grad-CAM only say how much. "
-        "Clean and adversarial share one scale, the 99.5th percentile of both. "
-        "Units: logits a pixel. Pale ink is the picture itself."
+        "Vermilion speaks for the class, blue against it; saliency and Grad-CAM only say how much. Each method has a "
+        "unit of its own. Clean and adversarial share one scale, whose full colour is the 99.5th percentile of both; "
+        "methods and networks do not. Pale ink is the picture itself."
     )
 
 
@@ -49,11 +50,12 @@ def _rows(net: Served, film: Film, k: int, subject: Subject) -> None:
     scale = max(1, round(SIDE / film.x.shape[-1]))
     cells = [[_cell(charts.picture(image, scale), f"{name} picture", name) for name, image in _pair(film)]]
     heads = ["picture"]
-    for method, title in METHODS.items():
+    for method, (title, unit) in METHODS.items():
         result = _explained(net, subject, film, method, k)
         maps = [m.numpy() for m in result.map]
         top = charts.reach(*maps)
-        heads.append(f"{title}<br><small>{f'full colour at {top:.2g}' if top else 'zero everywhere'}</small>")
+        told = f"full colour at {top:.2g} {unit}" if top else "zero everywhere"
+        heads.append(f"{title}<br><small>{told}</small>")
         cells.append(
             [
                 _cell(
@@ -90,7 +92,7 @@ def _explained(net: Served, subject: Subject, film: Film, method: str, k: int) -
     key = ("map", net.sha, subject.sha, film.settings.model_dump_json(), film.y, film.target, method, k)
 
     def compute() -> Attribution:
-        with st.spinner(f"{net.title}: {METHODS[method]}…"):
+        with st.spinner(f"{net.title}: {METHODS[method][0]}…"):
             return _attributed(net, film, method, k)
 
     return remember(key, compute, private=subject.own)
@@ -98,27 +100,43 @@ def _explained(net: Served, subject: Subject, film: Film, method: str, k: int) -
 
 def _attributed(net: Served, film: Film, method: str, k: int) -> Attribution:
     both = torch.from_numpy(np.stack([film.x, film.x_adv]))
-    with net.lock:  # captum hangs hooks on the shared network
-        return attribute(net.net, both, k, method)
+    return attribute(net.private(), both, k, method)  # captum may hang hooks, while others attack the shared network
 
 
 def surface(nets: Sequence[Served], subject: Subject, films: Sequence[Film]) -> None:
     """The loss on the plane through the clean picture, the adversarial one and a random direction."""
+    planes = [
+        _plane(net, subject, film) if np.abs(film.x_adv - film.x).max() else None
+        for net, film in zip(nets, films, strict=True)
+    ]
+    top = _common_top([plane for plane in planes if plane is not None], len(nets[0].card.class_names))
     with st.container(key="wrap_surface"):
         columns = st.columns(max(2, len(nets)))
-    for column, net, film in zip(columns, nets, films, strict=False):
+    for column, net, plane in zip(columns, nets, planes, strict=False):
         with column, guarded(net.title):
             st.markdown(f"**{net.title}**")
-            if not np.abs(film.x_adv - film.x).max():
+            if plane is None:
                 st.info("The adversarial picture is the clean one, so there is no direction to look along. Raise ε.")
                 continue
-            show(
-                charts.surface(_plane(net, subject, film), net.card.class_names, look=look()), key=f"surface_{net.name}"
-            )
+            show(charts.surface(plane, net.card.class_names, look=look(), top=top), key=f"surface_{net.name}")
+    shared = (
+        "" if top is None else f" Both have one colour scale, which ends where the lower of the two surfaces does, at "
+        f"{top:.3g} nats: what lies higher has its last colour."
+    )  # fmt: skip
     st.caption(
         "Across: along δ, from the clean picture at 0 to the adversarial one at 1. Up: a random direction of the same "
-        "length at right angles, seed 0. 21 × 21 points, cross-entropy in nats; the strong line is margin 0."
+        f"length at right angles, seed 0. 21 × 21 points, cross-entropy in nats; the strong line is margin 0.{shared}"
     )
+
+
+def _common_top(planes: Sequence[Surface], classes: int) -> float | None:
+    """Where the colour scale of two planes ends: at the lower one's highest loss, but at least at ln K, a guess's.
+
+    At the higher one's, the other plane would be one pale patch. None where there is nothing to share.
+    """
+    if len(planes) < 2:
+        return None
+    return max(math.log(classes), min(float(np.nanmax(plane.loss.numpy(), initial=0.0)) for plane in planes))
 
 
 def _plane(net: Served, subject: Subject, film: Film) -> Surface:

@@ -117,7 +117,6 @@ def roll(name: str) -> None:
     link.write("index", str(random.randrange(len(test_images(name)))))
 
 
-def pick_seed() -> int:
-    return link.number(
-        "Seed", 0, 10**6, 1, "seed", 0, help="Decides all randomness of the attack: same seed, same picture."
-    )
+def pick_seed(*, disabled: bool = False) -> int:
+    told = "Decides all randomness of the attack: same seed, same picture."
+    return link.number("Seed", 0, 10**6, 1, "seed", 0, help=told, disabled=disabled)

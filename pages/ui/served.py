@@ -1,15 +1,15 @@
 """Networks, image sets and attacks as the app serves them: loaded once, shared by all visitors, never changed.
 
-A shared network is a frozen view, in eval mode; gradients go to the input alone. What sets hooks (captum) holds its
-lock.
+A shared network is a frozen view, in eval mode; gradients go to the input alone, and nothing is ever hung on it: what
+sets hooks (captum) does so on a `private` copy.
 Results are shared by content; those on a visitor's own picture stay in that visitor's session.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
-import threading
 from dataclasses import dataclass
 
 import streamlit as st
@@ -29,18 +29,20 @@ class Served:
     """A checkpoint ready for use.
 
     net: the frozen view of it, the same numbers to 1e-4, faster. sha: of its weights and what its card makes of them.
-    lock: hold it around anything that sets hooks.
     """
 
     name: str
     card: Card
     net: Classifier
     sha: str
-    lock: threading.Lock
 
     @property
     def title(self) -> str:
         return self.card.title
+
+    def private(self) -> Classifier:
+        """A copy of the network for code that hangs hooks on it, in milliseconds."""
+        return copy.deepcopy(self.net)
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,15 @@ def shelf() -> Shelf:
             whole = [sha, card.weights_sha256, card.architecture, card.options, card.image_shape, card.class_names]
             # Weights alone do not make a network: strides and normalisation are in its options.
             sha = hashlib.sha256(json.dumps(whole).encode()).hexdigest()
-            net, lock = _net(sha, found)
-            nets[found.name] = Served(name=found.name, card=card, net=net, sha=sha, lock=lock)
+            nets[found.name] = Served(name=found.name, card=card, net=_net(sha, found), sha=sha)
         except UserError as error:
             problems.append(str(error))
     return Shelf(nets, tuple(problems))
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def _net(sha: str, _checkpoint: Checkpoint) -> tuple[Classifier, threading.Lock]:
-    return frozen(checkpoints.load(_checkpoint)), threading.Lock()
+def _net(sha: str, _checkpoint: Checkpoint) -> Classifier:
+    return frozen(checkpoints.load(_checkpoint))
 
 
 @st.cache_resource(show_spinner="Reading the images…", max_entries=4)
@@ -126,11 +127,8 @@ def film(served: Served, subject: Subject, settings: AttackSettings, target: int
     key = ("film", served.sha, subject.sha, subject.label, settings.model_dump_json(), target)
 
     def compute() -> Film:
-        progress = Progress(f"{served.title}: {settings.describe()}", looks(settings))
-        try:
-            return shoot(served.net, subject.floats(), subject.label, settings, target=target, tick=progress)
-        finally:
-            progress.close()
+        with Progress(f"{served.title}: {settings.describe()}", looks(settings)) as tick:
+            return shoot(served.net, subject.floats(), subject.label, settings, target=target, tick=tick)
 
     return remember(key, compute, private=subject.own)
 

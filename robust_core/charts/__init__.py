@@ -1,8 +1,11 @@
 """Figures as pure functions: arrays in, Plotly figure (or uint8 pixels) out. `alt(figure)` says it in a sentence."""
 
+from robust_core.charts.crowd import class_signals, code_map, expert_load, sankey, variance_shares
+from robust_core.charts.filters import distributions
 from robust_core.charts.pictures import attribution_image, delta_picture, magnification, picture, reach
 from robust_core.charts.prediction import probabilities
 from robust_core.charts.progress import progress
+from robust_core.charts.route_maps import change_order, route_over_steps, signal_maps
 from robust_core.charts.routes import route_change, type_bars
 from robust_core.charts.surface import surface
 from robust_core.charts.sweeps import epsilon_curve, transfer
@@ -16,17 +19,26 @@ __all__ = [
     "Theme",
     "alt",
     "attribution_image",
+    "change_order",
+    "class_signals",
+    "code_map",
     "delta_picture",
+    "distributions",
     "epsilon_curve",
+    "expert_load",
     "magnification",
     "picture",
     "probabilities",
     "progress",
     "reach",
     "route_change",
+    "route_over_steps",
+    "sankey",
+    "signal_maps",
     "surface",
     "theme",
     "tradeoff",
     "transfer",
     "type_bars",
+    "variance_shares",
 ]

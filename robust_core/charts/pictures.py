@@ -17,7 +17,7 @@ Floats = NDArray[np.floating]
 
 Colour = tuple[float, float, float]
 
-# Blue = negative, vermillion = positive. On white, more is darker; on grey, negative is darker and positive lighter, so
+# Blue = negative, vermilion = positive. On white, more is darker; on grey, negative is darker and positive lighter, so
 # that both scales are read without any colour vision too. Stops at -1, -0.6, 0, 0.6, 1.
 _ON_WHITE: tuple[Colour, ...] = (
     (0.0, 0.20, 0.42),
@@ -51,7 +51,7 @@ def magnification(bound: float) -> int:
 def delta_picture(delta: Floats, magnify: float, scale: int = 8) -> Pixels:
     """A perturbation (C, H, W) times `magnify`, as pixels (H·scale, W·scale, 3); mid-grey = 0.
 
-    One channel: blue = darker, vermillion = brighter, full colour at |magnify·δ| ≥ ½. Three channels: each colour as
+    One channel: blue = darker, vermilion = brighter, full colour at |magnify·δ| ≥ ½. Three channels: each colour as
     it is, around grey.
     """
     channels = _channels(delta)
@@ -63,7 +63,7 @@ def delta_picture(delta: Floats, magnify: float, scale: int = 8) -> Pixels:
 def attribution_image(
     values: Floats, scale: int = 8, *, vmax: float | None = None, over: Floats | None = None
 ) -> Pixels:
-    """A map (H, W), or (C, H, W) summed over channels, as pixels (H·scale, W·scale, 3): white = 0, vermillion = for
+    """A map (H, W), or (C, H, W) summed over channels, as pixels (H·scale, W·scale, 3): white = 0, vermilion = for
     the class, blue = against it, full colour at ±vmax (by default the map's own `reach`). Not finite = purple.
 
     over: the image (C, H, W) in [0, 1] the map explains, laid faintly underneath.

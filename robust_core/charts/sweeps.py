@@ -114,12 +114,14 @@ def transfer(
     fooled: Sequence[bool],
     *,
     source: str | None = None,
+    classes: Sequence[str] = (),
     look: Theme = LIGHT,
 ) -> go.Figure:
     """One adversarial image on every network, a row each: P(true class) before → after, and the verdict.
 
     names: networks (M,), top to bottom as given; p_true_*: (M,) in [0, 1]; predicted: the class each now sees; fooled:
-    is that wrong? source: the network the image was made on, in bold. Raises UserError where the lengths differ.
+    is that wrong? source: the network the image was made on, in bold. classes: names that other charts may show for
+    the same networks; with the same ones, all have one plot width. Raises UserError where the lengths differ.
     """
     before, after = numbers(p_true_clean), numbers(p_true_adversarial)
     if not len(names) == len(before) == len(after) == len(predicted) == len(fooled):
@@ -181,7 +183,13 @@ def transfer(
         | {"tickfont": {"size": 13, "color": look.ink}}
     )
     widest = max([len(p[:18]) + (10 if hit else 2) for p, hit in zip(predicted, fooled, strict=True)], default=0)
-    chart.update_layout(margin={"t": 34, "r": 22 + 7 * widest})
+    room = {"t": 34, "r": 22 + 7 * widest}
+    if classes:
+        # Sized for any verdict, and for names in bold, so that which network made the image moves no axis.
+        chart.update_yaxes(automargin=False)
+        room |= {"r": 22 + 7 * (10 + max(len(c[:18]) for c in classes))}
+        room |= {"l": 16 + 8 * max((len(n[:26]) for n in names), default=0)}
+    chart.update_layout(margin=room)
     return chart
 
 

@@ -1,6 +1,6 @@
 """Colours, type and the empty figure that every chart starts from.
 
-Clean is blue and adversarial is vermillion everywhere in the project. The hues are Okabe & Ito's (2008), which stay
+Clean is blue and adversarial is vermilion everywhere in the project. The hues are Okabe & Ito's (2008), which stay
 apart under every common colour blindness; the dark theme takes lighter steps of the same hues. Backgrounds are
 transparent, so a chart lies on whatever page holds it. Show figures as they are (in Streamlit: `theme=None`).
 """

@@ -45,11 +45,14 @@ def test_deep_link_and_a_change_of_eps(server, page):
 
 
 def test_scrubbing_moves_everything_and_asks_the_server_nothing(server, page):
+    sent: list[object] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
     page.goto(f"{server}/Perturb?versus=fashion_mnist/aw_net")
     ready(page)
     assert step(page) == 20
-    frames: list[str] = []
-    page.on("websocket", lambda socket: frames.append(socket.url))
+    assert sent, "the page reached its server without a frame: the test looks at the wrong place"
+    settled(page, sent)
+    before = len(sent)
     end = told(page)
     page.get_by_role("button", name="back to the start").click()
     assert step(page) == 0
@@ -68,7 +71,74 @@ def test_scrubbing_moves_everything_and_asks_the_server_nothing(server, page):
     assert step(page) == 10
     page.get_by_role("button", name="play the attack").click()
     until(lambda: step(page) > 10)
-    assert not frames
+    page.wait_for_timeout(300)
+    assert len(sent) == before
+    # The same ears hear a knob that does ask.
+    page.get_by_role("slider", name="ε").press("ArrowRight")
+    until(lambda: len(sent) > before)
+
+
+def settled(page, sent, quiet_ms=800):
+    """Waits until the page has sent nothing for a while."""
+    last = -1
+    while last != len(sent):
+        last = len(sent)
+        page.wait_for_timeout(quiet_ms)
+
+
+def test_squares_curves_are_drawn_over_queries(server, page):
+    page.goto(f"{server}/Perturb?attack=square&queries=1000&eps=0.005&target=3&versus=none")
+    ready(page)
+    scrubber = page.locator(".transport output")
+    assert scrubber.inner_text() == "query 1000 of 1000"
+    page.get_by_role("button", name="one step back").click()
+    assert scrubber.inner_text() == "query 981 of 1000"
+    left = page.locator(".plot .cursor").first.evaluate("c => parseFloat(c.style.left)")
+    assert left == pytest.approx(100 * 980 / 999, abs=0.01)
+    page.get_by_role("button", name="back to the start").click()
+    assert scrubber.inner_text() == "query 1 of 1000"
+
+
+def test_a_long_search_is_ended_by_stop(server, page):
+    page.goto(f"{server}/Perturb?attack=square&queries=1500&eps=0.005&target=3&versus=none&closer=smallest")
+    page.wait_for_selector(".player canvas")
+    bar = page.get_by_text("looking for the smallest ε")
+    bar.wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.wait_for_selector('[data-testid="stStatusWidget"]', state="detached", timeout=5000)
+    until(lambda: not bar.is_visible(), seconds=5)
+    assert page.locator(".js-plotly-plot").count() == 0
+
+
+def test_lower_case_addresses_lead_to_the_page(server, page):
+    page.goto(f"{server}/perturb?index=5")
+    ready(page)
+    assert page.url.startswith(f"{server}/Perturb?")
+    page.get_by_text("test image 5,").wait_for()
+
+
+def test_the_strip_says_that_it_scrolls(server, page):
+    page.goto(f"{server}/Perturb?index=0")
+    ready(page)
+    strip, on, back = page.locator(".strip"), page.locator(".arrow.on"), page.locator(".arrow.back")
+    assert on.is_visible()
+    assert not back.is_visible()
+    on.click()
+    until(lambda: strip.evaluate("s => s.scrollLeft") > 200)
+    assert back.is_visible()
+    strip.evaluate("s => { s.scrollLeft = s.scrollWidth; }")
+    until(lambda: not on.is_visible())
+
+
+@pytest.mark.parametrize(("versus", "rows"), [("none", {3}), ("fashion_mnist/aw_net", {2})])
+def test_no_curve_stands_alone(server, page, versus, rows):
+    page.set_viewport_size({"width": 900, "height": 1000})
+    page.goto(f"{server}/Perturb?versus={versus}")
+    ready(page)
+    tops = page.locator(".panel .plot").evaluate_all(
+        "all => all.map((p) => Math.round(p.getBoundingClientRect().bottom))"
+    )
+    assert {tops.count(top) for top in tops} == rows
 
 
 def test_a_thumbnail_is_a_click_away(server, page):

@@ -52,7 +52,7 @@ def test_delta_is_grey_at_zero_darker_below_lighter_above() -> None:
     assert tones == sorted(tones)
     assert len(set(tones)) == 5
     assert shown[0, 0, 2] > shown[0, 0, 0]  # blue
-    assert shown[0, 4, 0] > shown[0, 4, 2]  # vermillion
+    assert shown[0, 4, 0] > shown[0, 4, 2]  # vermilion
     half = delta_picture(np.array([[[-0.1, -0.05, 0.0, 0.05, 0.1]]]), 2.5, 1)
     assert half[0, 4].tolist() == shown[0, 3].tolist()
 

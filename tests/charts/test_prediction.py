@@ -34,7 +34,7 @@ def test_true_class_and_target_are_marked_and_names_are_plain_text() -> None:
 
 
 @pytest.mark.parametrize("look", [LIGHT, DARK], ids=lambda look: look.name)
-def test_clean_is_blue_and_adversarial_vermillion(look: object) -> None:
+def test_clean_is_blue_and_adversarial_vermilion(look: object) -> None:
     chart = probabilities(NAMES, CLEAN, ADVERSARIAL, look=look)
     assert [bar.marker.color for bar in chart.data] == [look.clean, look.adversarial]
 

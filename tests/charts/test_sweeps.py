@@ -51,6 +51,18 @@ def test_transfer_has_a_row_a_network_in_the_given_order() -> None:
     assert "one: 90.0% to 10.0%, sees dog" in alt(chart)
 
 
+def test_charts_of_the_same_networks_and_classes_have_one_plot_width() -> None:
+    both = ["one", "a longer one"], [0.9, 0.8], [0.1, 0.7]
+    short = transfer(*both, ["cat", "cat"], [False, False], source="one", classes=["cat", "hippopotamus"])
+    long = transfer(
+        *both, ["hippopotamus", "cat"], [True, False], source="a longer one", classes=["cat", "hippopotamus"]
+    )
+    for side in ("l", "r"):
+        assert short.layout.margin[side] == long.layout.margin[side] > 0
+    assert short.layout.yaxis.automargin is long.layout.yaxis.automargin is False
+    assert long.layout.margin.r >= transfer(*both, ["hippopotamus", "cat"], [True, False]).layout.margin.r
+
+
 def test_transfer_leaves_gaps_and_can_be_empty() -> None:
     chart = transfer(["one"], [float("nan")], [0.4], ["dog"], [True])
     assert values(sent(chart)["data"][1]["x"]) == [None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import subprocess
 import sys
@@ -23,14 +24,20 @@ SETTINGS = [
 ]
 
 
-def scene(zoo, settings, target=None, index=4):
-    found = checkpoints.find("fashion_mnist/aw_net", zoo)
+SHIPPED = [
+    {"name": "mi_fgsm", "eps": 0.08, "momentum": 0.5},
+    {"name": "mi_fgsm", "eps": 0.08, "random_start": True, "seed": 5},
+    {"name": "pgd", "eps": 0.1, "steps": 7, "random_start": False, "seed": 5},
+]
+
+
+def scene(zoo, settings, target=None, index=4, net="fashion_mnist/aw_net"):
+    found = checkpoints.find(net, zoo)
     net = served.Served(
         name=found.name,
         card=found.card,
         net=frozen(checkpoints.load(found)),
         sha=checkpoints.weights_sha(found),
-        lock=None,
     )
     images = data.load("fashion_mnist_small").test
     subject = served.Subject(pixels=images.images[index], label=int(images.labels[index]), index=index, origin="")
@@ -53,11 +60,26 @@ def test_files_read_back_within_the_ball(zoo, settings):
 @pytest.mark.parametrize("settings", SETTINGS[:2], ids=lambda s: s.get("norm", "linf"))
 def test_the_command_on_the_page_writes_the_same_bytes(zoo, tmp_path, settings):
     net, _, film = scene(zoo, settings, target=2)
-    words = shlex.split(exports.command(net, "fashion_mnist_small", 4, film))
-    done = subprocess.run([sys.executable, *words[1:]], cwd=tmp_path, capture_output=True, text=True, check=False,
+    _repeats(net, film, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", SHIPPED, ids=lambda s: "-".join(str(v) for v in s.values()))
+def test_the_command_writes_the_same_bytes_on_the_shipped_network(tmp_path, settings):
+    net, _, film = scene(None, settings, index=0, net="fashion_mnist/pgd_at")
+    assert film.settings.seed == (settings.get("seed", 0) if film.settings.random else 0)
+    _repeats(net, film, tmp_path, index=0)
+
+
+def _repeats(net, film, folder, index=4):
+    """The command on the page, in a process of its own, prints the film's answer and writes the page's bytes."""
+    words = shlex.split(exports.command(net, "fashion_mnist_small", index, film))
+    done = subprocess.run([sys.executable, *words[1:]], cwd=folder, capture_output=True, text=True, check=False,
                           env=_environment())  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "adversarial.npz").read_bytes() == exports.npz(film)
+    (written,) = folder.glob("*.npz")
+    assert written.name == f"{exports.stem(net, index, film)}.npz"
+    assert written.read_bytes() == exports.npz(film)
     assert f"adversarial: {net.card.class_names[film.answer]} ({film.probabilities[-1].max():.4f})" in done.stdout
 
 
@@ -65,6 +87,17 @@ def test_the_script_on_the_page_makes_the_same_picture(zoo):
     net, _, film = scene(zoo, SETTINGS[0])
     names: dict[str, object] = {}
     exec(exports.script(net, "fashion_mnist_small", 4, film), names)
+    assert np.array_equal(names["x_adv"][0].numpy(), film.x_adv)
+
+
+def test_the_script_for_an_own_picture_reads_the_file_on_the_page(zoo, tmp_path, monkeypatch):
+    net, subject, film = scene(zoo, SETTINGS[1])
+    own = dataclasses.replace(subject, index=None)
+    file = exports.files(net, own, film)[0]
+    (tmp_path / file.name).write_bytes(file.content)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(exports.script(net, "", None, film), names)
     assert np.array_equal(names["x_adv"][0].numpy(), film.x_adv)
 
 

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from pages.ui import pickers
 from pages.ui.home_tradeoff import wilson
 
 
@@ -40,12 +41,16 @@ def test_miniature_is_computed_for_every_network(open_page):
     assert "seed 0" in shown
 
 
-def test_another_picture_changes_the_index_for_all_pages(open_page):
+def test_another_picture_changes_the_index_for_all_pages(open_page, monkeypatch):
+    monkeypatch.setattr(pickers.random, "randrange", lambda n: n - 11)
     app = open_page(index="7")
-    assert "test image 7" in texts(app)
+    assert "test image 7." in texts(app)
     app.button[0].click().run()
     assert not app.exception
-    assert "test image 7." not in texts(app) or app.query_params["index"] == ["7"]
+    assert "test image 1989." in texts(app)
+    assert app.query_params["index"] == "1989"
+    app.switch_page("pages/1_Perturb.py").run()
+    assert app.number_input(key="w_index").value == 1989
 
 
 def test_temperatures_move_the_miniatures(open_page):

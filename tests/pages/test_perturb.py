@@ -1,31 +1,15 @@
-"""Perturb: every control moved once, nonsense in, broken checkpoints, own pictures; what is drawn follows."""
+"""Perturb: what is on the stage, nonsense in, broken checkpoints, own pictures; what is drawn follows."""
 
 from __future__ import annotations
 
 import io
-import json
 import shutil
 
 import pytest
 from PIL import Image
 
-from robust_core.attacks import ATTACKS
 from robust_core.checkpoints import CARD, WEIGHTS
-
-PERTURB = "pages/1_Perturb.py"
-
-
-def player(app):
-    """What the film player was given, or None where it is not on the page."""
-    for element in app.get("bidi_component"):
-        data = json.loads(element.proto.json) if element.proto.json else {}
-        if "lanes" in data:
-            return data
-    return None
-
-
-def captions(app):
-    return " ".join(c.value for c in app.caption)
+from tests.pages.reading import PERTURB, captions, player
 
 
 def test_an_attack_is_on_screen_with_no_button_pressed(open_page):
@@ -52,40 +36,6 @@ def test_eps_changes_the_picture_and_zero_leaves_it(open_page):
     assert still["probs"][-1] == pytest.approx(still["cleanProbs"], abs=2e-4)
 
 
-@pytest.mark.parametrize("name", ATTACKS.names())
-def test_every_attack_with_every_knob_moved(open_page, name):
-    app = open_page(PERTURB, attack=name, **{f"steps_{name}": "4", "versus": "none"})
-    first = player(app)["lanes"][0]
-    assert first["fooled"] is not None
-    for widget in [*app.slider, *app.number_input]:
-        if widget.key not in ("w_index", "w_queries") and not widget.disabled:
-            step = getattr(widget, "step", None) or 1
-            up = widget.value + step
-            widget.set_value(up if up <= widget.max else widget.value - step)
-    app.run()
-    assert not app.exception
-    assert not app.error
-    for toggle in app.toggle:
-        toggle.set_value(not toggle.value)
-    for control in app.get("button_group"):
-        if control.key == "w_norm":
-            control.set_value(control.options[-1] if hasattr(control, "options") else "l2")
-    app.run()
-    assert not app.exception
-    assert not app.error
-    assert player(app) is not None
-
-
-def test_every_choice_of_every_select_box(open_page):
-    app = open_page(PERTURB)
-    for key in [box.key for box in app.selectbox if box.key != "w_attack"]:
-        for value in list(app.selectbox(key=key).options)[:3]:
-            app.selectbox(key=key).select(value).run()
-            assert not app.exception
-            assert not app.error
-    assert player(app) is not None
-
-
 def test_a_target_is_aimed_at(open_page):
     lane = player(open_page(PERTURB, target="3"))["lanes"][0]
     assert lane["target"] == 3
@@ -98,6 +48,28 @@ def test_two_networks_side_by_side_and_the_route_of_the_second(open_page):
     assert lanes[0]["pType"] is None
     assert len(lanes[1]["pType"]) == 21
     assert [conv["filters"] for conv in lanes[1]["signals"]["convs"]] == [4, 4, 8, 8, 16, 16]
+
+
+def test_square_counts_the_queries_it_made(open_page):
+    data = player(open_page(PERTURB, attack="square", queries="50", eps="0.005", target="3"))
+    lane = data["lanes"][0]
+    assert data["unit"] == "query"
+    assert data["ticks"] == lane["index"] == list(range(1, 51))
+
+
+def test_a_lane_that_ends_sooner_is_drawn_over_the_same_queries(open_page):
+    beside = {"attack": "square", "eps": "0.005", "queries": "150", "versus": "fashion_mnist/aw_net"}
+    before = player(open_page(PERTURB, **beside))["lanes"][0]["cleanProbs"]
+    # The first network sees the target to begin with, the other has a way to go.
+    data = player(open_page(PERTURB, target=str(before.index(max(before))), **beside))
+    ends = [lane["index"][-1] for lane in data["lanes"]]
+    assert ends == [1, 150]
+    assert data["lanes"][1]["index"][:3] == [1, 4, 7]
+    assert data["ticks"] == sorted({at for lane in data["lanes"] for at in lane["index"]})
+    for panel in data["panels"]:
+        for line in panel["lines"]:
+            assert len(line["at"]) == len(line["values"])
+            assert line["at"][-1] in ends
 
 
 NONSENSE = {
@@ -224,25 +196,3 @@ def test_the_canvas_is_there_and_waits_for_a_stroke(open_page):
     app = open_page(PERTURB, source="draw")
     assert player(app) is None
     assert "Draw something" in captions(app)
-
-
-SHOWN = {
-    "smallest": lambda app: len(app.get("plotly_chart")) == 2,
-    "transfer": lambda app: len(app.get("plotly_chart")) == 2,
-    "attributions": lambda app: sum(h.proto.body.count("<figure>") for h in app.get("html")) == 20,
-    "surface": lambda app: len(app.get("plotly_chart")) == 2,
-    "export": lambda app: len(app.code) == 2,
-}
-
-
-@pytest.mark.parametrize("closer", SHOWN)
-def test_every_question_is_answered_by_link_and_by_click(open_page, closer):
-    app = open_page(PERTURB, versus="fashion_mnist/aw_net", closer=closer)
-    assert not app.exception
-    assert not app.error
-    assert SHOWN[closer](app)
-    other = "export" if closer != "export" else "transfer"
-    app.button_group(key="w_closer").set_value(other).run()
-    assert not app.exception
-    assert SHOWN[other](app)
-    assert app.query_params["closer"] == other

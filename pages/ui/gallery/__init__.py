@@ -1,4 +1,4 @@
-"""A strip of thumbnails to pick an image from, as a Streamlit component: every thumbnail is a button."""
+"""A strip of thumbnails to pick an image from, as a Streamlit component: every thumbnail is a button, arrows scroll."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ LIMIT = 90  # thumbnails in a strip
 
 _mount = st.components.v2.component(
     "robustlens_gallery",
-    html='<div class="strip" role="listbox" aria-label="test images" tabindex="-1"></div>',
+    html='<div class="reel"><button type="button" class="arrow back" aria-label="earlier images">‹</button>'
+    '<div class="strip" role="listbox" aria-label="test images" tabindex="-1"></div>'
+    '<button type="button" class="arrow on" aria-label="more images">›</button></div>',
     css=(HERE / "gallery.css").read_text(),
     js=(HERE / "gallery.js").read_text(),
 )

@@ -30,14 +30,14 @@ _mount = st.components.v2.component(
 
 def play(lanes: Sequence[dict[str, Any]], *, dark: bool, key: str) -> None:
     """Mounts the player over one or two lanes, as `lane` packs them."""
-    first = lanes[0]
     _mount(
         key=key,
         data={
             "lanes": [{**lane, "letter": "ab"[n]} for n, lane in enumerate(lanes)],
             "panels": _panels(lanes),
-            "frames": len(first["index"]),
-            "unit": first["unit"],
+            # Where any lane has a frame: a black-box attack may end sooner on one network than on the other.
+            "ticks": sorted({at for lane in lanes for at in lane["index"]}),
+            "unit": lanes[0]["unit"],
             "dark": dark,
         },
     )
@@ -52,6 +52,7 @@ def lane(film: Film, *, title: str, told: str, class_names: Sequence[str], truth
     magnify = charts.magnification(bound)
     probabilities, clean = film.probabilities, film.clean_probabilities
     rows = _rows(clean, probabilities[-1], truth, film.target)
+    black_box = film.settings.name == "square"
     return {
         "title": title,
         "told": told,
@@ -64,8 +65,9 @@ def lane(film: Film, *, title: str, told: str, class_names: Sequence[str], truth
         "width": width,
         "height": height,
         "scale": max(1, round(PICTURE / width)),
-        "unit": "query" if film.settings.name == "square" else "step",
-        "index": list(film.index),
+        "unit": "query" if black_box else "step",
+        # Square numbers its queries from 0; said is how many were made.
+        "index": [number + black_box for number in film.index],
         "clean": data_url(charts.picture(film.x, scale=1)),
         "adv": data_url(charts.picture(_strip(film.images), scale=1)),
         "delta": data_url(charts.delta_picture(_strip(change), magnify, scale=1)),
@@ -88,11 +90,15 @@ def lane(film: Film, *, title: str, told: str, class_names: Sequence[str], truth
 def _panels(lanes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     def lines(field: str) -> list[dict[str, Any]]:
         colours = COLOURS if len(lanes) > 1 else ("var(--adv)",)
-        return [{"values": lane[field], "colour": c} for lane, c in zip(lanes, colours, strict=False) if lane[field]]
+        return [
+            {"values": lane[field], "at": lane["index"], "colour": c}
+            for lane, c in zip(lanes, colours, strict=False)
+            if lane[field]
+        ]
 
     own = "P(true class)" if lanes[0]["truth"] is not None else "P(clean answer)"
     panels = [
-        {"title": "margin, logits (below 0: fooled)", "lines": lines("margin"), "zero": True},
+        {"title": "margin, logits (below\u00a00:\u00a0fooled)", "lines": lines("margin"), "zero": True},
         {"title": "loss the attack climbs", "lines": lines("loss")},
         {"title": own, "lines": lines("pTrue"), "range": [0, 1], "share": True},
     ]

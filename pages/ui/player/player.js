@@ -21,8 +21,11 @@ const button = (name, label) => {
   node.append(icon);
   return node;
 };
+const whole = (p) => (p >= 0.005 ? `${(100 * p).toFixed(0)}` : "0");
 const percent = (p) => (p >= 0.9995 ? "100 %" : `${(100 * p).toFixed(1)} %`);
 const figures = (v) => (Math.abs(v) >= 100 ? v.toFixed(0) : Math.abs(v) >= 10 ? v.toFixed(1) : v.toFixed(2));
+// The last frame made by then: a lane that ended sooner stays at its end.
+const frameAt = (index, tick) => Math.max(0, index.findLastIndex((at) => at <= tick));
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 
 function picture(aspect) {
@@ -86,7 +89,7 @@ function drawLane(view, lane, i, unit) {
   view.clean.bold.className = right(cBest) ? "" : "wrong";
   view.clean.small.textContent = lane.cleanTold;
   view.delta.bold.textContent = lane.deltaTold;
-  view.delta.small.textContent = `max|δ| = ${lane.reach[i]}, L2 = ${lane.length[i]}`;
+  view.delta.small.textContent = `max|δ|\u00a0=\u00a0${lane.reach[i].replace(" ", "\u00a0")}, L2\u00a0=\u00a0${lane.length[i]}`;
   view.adv.bold.textContent = `${lane.classes[best]} ${percent(p[best])}`;
   view.adv.bold.className = right(best) ? "" : "wrong";
   view.adv.small.textContent = `adversarial, ${unit} ${lane.index[i]}`;
@@ -99,7 +102,7 @@ function drawLane(view, lane, i, unit) {
   for (const row of view.rows) {
     row.c.style.width = `${100 * c[row.k]}%`;
     row.a.style.width = `${100 * p[row.k]}%`;
-    row.pct.textContent = p[row.k] >= 0.005 ? `${(100 * p[row.k]).toFixed(0)} %` : "";
+    row.pct.textContent = Math.max(c[row.k], p[row.k]) >= 0.005 ? `${whole(c[row.k])} → ${whole(p[row.k])} %` : "";
   }
   view.bars.setAttribute("aria-label",
     `probabilities: clean ${view.clean.bold.textContent}, adversarial ${view.adv.bold.textContent}`);
@@ -109,7 +112,7 @@ function drawLane(view, lane, i, unit) {
   view.route.drift.textContent = `clean picture ${percent(lane.cleanPType)}`
     + (lane.signals ? ` · signals moved by ‖ω(x′) − ω(x)‖ = ${lane.signals.drift[i]}` : "");
   (lane.signals?.convs ?? []).forEach((conv, n) => strip(view.route.strips[n], conv, lane.signalBytes[n], i));
-  if (lane.signals) view.route.scale.textContent = `filters, one cell each: blue turned down, vermillion turned up, full colour at ±${lane.signals.reach}`;
+  if (lane.signals) view.route.scale.textContent = `filters, one cell each: blue turned down, vermilion turned up, full colour at ±${lane.signals.reach}`;
 }
 // One cell a filter; bytes are signed: 0 = turned down by the reach or more, 127.5 = unchanged (ω = 1), 255 = up.
 function strip(canvas, conv, all, i) {
@@ -124,7 +127,7 @@ function strip(canvas, conv, all, i) {
   pen.putImageData(row, 0, 0);
 }
 
-function makePanel(panel, seek) {
+function makePanel(panel, ticks, seek) {
   const value = el("span"), plot = el("div", { class: "plot" });
   const node = el("div", { class: "panel" }, el("header", {}, el("span", { text: panel.title }), value), plot);
   const jump = (e) => seek((e.clientX - plot.getBoundingClientRect().left) / plot.clientWidth);
@@ -134,13 +137,14 @@ function makePanel(panel, seek) {
   let low = panel.range?.[0] ?? Math.min(...finite), high = panel.range?.[1] ?? Math.max(...finite);
   if (panel.zero) { low = Math.min(low, 0); high = Math.max(high, 0); }
   if (!(high - low > 1e-9)) { high += 0.5; low -= 0.5; }
+  const first = ticks[0], span = Math.max(ticks[ticks.length - 1] - first, 1);
+  const x = (at) => (ticks.length > 1 ? (100 * (at - first)) / span : 100);
   const y = (v) => 4 + 92 * (1 - (v - low) / (high - low));
   const drawing = svg("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none", "aria-hidden": "true" });
   if (panel.zero && low < 0) drawing.append(svg("rect", { class: "under", x: 0, width: 100, y: y(0), height: 100 - y(0) }));
   if (panel.zero) drawing.append(svg("path", { class: "zero", d: `M0 ${y(0)}H100` }));
   const dots = panel.lines.map((line) => {
-    const n = Math.max(line.values.length - 1, 1);
-    const d = line.values.map((v, i) => (v === null ? "" : `${i && line.values[i - 1] !== null ? "L" : "M"}${(100 * i) / n} ${y(v)}`));
+    const d = line.values.map((v, i) => (v === null ? "" : `${i && line.values[i - 1] !== null ? "L" : "M"}${x(line.at[i])} ${y(v)}`));
     drawing.append(svg("path", { d: d.join(""), style: `stroke: ${line.colour}` }));
     return el("i", { class: "dot", style: `background: ${line.colour}` });
   });
@@ -148,11 +152,11 @@ function makePanel(panel, seek) {
   plot.append(drawing, cursor, ...dots,
     el("span", { class: "scale", style: "top: -2px", text: panel.share ? `${100 * high} %` : figures(high) }),
     el("span", { class: "scale", style: "bottom: 1px", text: panel.share ? `${100 * low} %` : figures(low) }));
-  return { node, draw(at) {
-    cursor.style.left = `${100 * at}%`;
+  return { node, draw(tick) {
+    cursor.style.left = `${x(tick)}%`;
     const told = panel.lines.map((line, k) => {
-      const i = Math.round(at * (line.values.length - 1)), v = line.values[i];
-      dots[k].style.left = `${(100 * i) / Math.max(line.values.length - 1, 1)}%`;
+      const i = frameAt(line.at, tick), v = line.values[i];
+      dots[k].style.left = `${x(line.at[i])}%`;
       dots[k].style.top = `${y(v ?? low)}%`;
       return v === null ? "—" : panel.share ? percent(v) : figures(v);
     });
@@ -171,13 +175,13 @@ function create(root) {
   const laneBox = el("div", { style: "display: grid; gap: 26px" }), panelBox = el("div", { class: "panels" });
   root.append(laneBox, transport, panelBox);
 
-  const last = () => data.frames - 1;
+  const last = () => data.ticks.length - 1;
   const draw = () => {
-    const share = last() ? at / last() : 1;
-    data.lanes.forEach((lane, n) => drawLane(lanes[n], lane, Math.round(share * (lane.probs.length - 1)), data.unit));
-    panels.forEach((panel) => panel.draw(share));
+    const tick = data.ticks[at];
+    data.lanes.forEach((lane, n) => drawLane(lanes[n], lane, frameAt(lane.index, tick), data.unit));
+    panels.forEach((panel) => panel.draw(tick));
     range.value = at;
-    told.textContent = `${data.unit} ${data.lanes[0].index[at]} of ${data.lanes[0].index[last()]}`;
+    told.textContent = `${data.unit} ${tick} of ${data.ticks[last()]}`;
     range.setAttribute("aria-valuetext", told.textContent);
     root.dataset.step = at;
   };
@@ -192,7 +196,7 @@ function create(root) {
     if (at >= last()) go(0);
     parts.play.querySelector("path").setAttribute("d", ICON.pause);
     parts.play.setAttribute("aria-label", "pause");
-    timer = setInterval(() => (at >= last() ? stop() : go(at + 1)), Math.max(40, Math.min(260, 3200 / data.frames)));
+    timer = setInterval(() => (at >= last() ? stop() : go(at + 1)), Math.max(40, Math.min(260, 3200 / data.ticks.length)));
   };
   parts.reset.onclick = () => { stop(); go(0); };
   parts.back.onclick = () => { stop(); go(at - 1); };
@@ -200,7 +204,11 @@ function create(root) {
   parts.end.onclick = () => { stop(); go(last()); };
   parts.play.onclick = play;
   range.oninput = () => { stop(); go(Number(range.value)); };
-  const seek = (share) => { stop(); go(Math.round(share * last())); };
+  const seek = (share) => {
+    const { ticks } = data, wanted = ticks[0] + share * (ticks[last()] - ticks[0]);
+    const off = ticks.map((tick) => Math.abs(tick - wanted));
+    stop(); go(off.indexOf(Math.min(...off)));
+  };
 
   const load = (source) => { const image = new Image(); image.src = source; return image.decode().then(() => image); };
   return { stop, async update(next) {
@@ -222,7 +230,8 @@ function create(root) {
       lanes = data.lanes.map((lane) => makeLane(lane, data.lanes.length > 1));
       laneBox.replaceChildren(...lanes.map((view) => view.node));
     }
-    panels = data.panels.map((panel) => makePanel(panel, seek));
+    panels = data.panels.map((panel) => makePanel(panel, data.ticks, seek));
+    panelBox.className = `panels of${panels.length}`;
     panelBox.replaceChildren(...panels.map((panel) => panel.node));
     range.max = last();
     at = atEnd ? last() : Math.min(at, last());
