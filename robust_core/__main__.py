@@ -1,13 +1,13 @@
-"""The command line: train, resume, list, measure, attack. Everything the pages do can be done from here."""
+"""The command line: train, resume, import, list, measure, attack. Everything the pages do can be done from here."""
 
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 import numpy as np
@@ -17,16 +17,24 @@ import typer
 from robust_core import checkpoints, data
 from robust_core.attacks import AttackSettings, margin, run
 from robust_core.checkpoints import Card, Measure, write_card
+from robust_core.evaluation import command as evaluation_command
 from robust_core.evaluation.accuracy import measure
 from robust_core.frozen import frozen
-from robust_core.training.loop import Training, choose_device
+from robust_core.training import commands, control
+from robust_core.training.device import choose_device
+from robust_core.training.limits import refuse_when_off
+from robust_core.training.loop import Training
+from robust_core.training.memory import memory, refuse_too_large
 from robust_core.training.publish import publish
 from robust_core.training.recipe import Recipe, parse_override, parse_value, read_recipe
 from robust_core.training.run import Run, runs_folder
 from robust_core.training.teachers import load_teachers
+from robust_core.training.work import Work, working
 from robust_core.types import Classifier, ImageSet, Splits, UserError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train, list, measure and attack networks.")
+app.registered_commands.extend(commands.app.registered_commands)
+evaluation_command.register(app, choose_device)
 DataName = Annotated[str, typer.Option("--data", help="data set whose test images to take; the card's by default")]
 Device = Annotated[str, typer.Option(help="auto, cuda, mps or cpu")]
 
@@ -39,45 +47,65 @@ def train(
     device: Device = "auto",
 ) -> None:
     """Train a recipe; the finished run is a checkpoint, measured on the test images."""
+    refuse_when_off()
     chosen = read_recipe(recipe, overrides=dict(parse_override(text) for text in set_))
-    parts = _made_ready(chosen, device)
-    _train(Run.create(to or runs_folder() / recipe.stem, chosen), *parts)
+    ready = _made_ready(chosen, device)
+    run_ = Run.create(to or runs_folder() / recipe.stem, chosen)
+    with working(run_) as work:
+        _train(run_, work, *ready)
+    _say_if_stopped(run_, work)
 
 
 @app.command()
-def resume(folder: Path, device: Device = "auto") -> None:
+def resume(
+    folder: Annotated[Path, typer.Argument(help="a run's folder, or its name as `runs` shows it")],
+    device: Device = "auto",
+    background: Annotated[bool, typer.Option("--background", help="as `start` does")] = False,
+) -> None:
     """Go on with a run that was stopped or killed."""
-    if not (folder / checkpoints.RECIPE).is_file():
-        raise UserError(f"{folder} is not a run: it has no {checkpoints.RECIPE}")
-    if (folder / checkpoints.CARD).is_file():
+    refuse_when_off()
+    run_ = Run(control.find(folder))
+    if (run_.folder / checkpoints.CARD).is_file():
         raise UserError(f"{folder} is finished; `python -m robust_core measure {folder}` measures it again")
-    _train(Run(folder), *_made_ready(Run(folder).recipe, device))
+    if background:
+        control.resume(run_.folder, device=None if device == "auto" else device)
+        return typer.echo(f"{folder}: {control.look(run_.folder).status}")
+    choose_device(device)  # a device that is not here is no failure of the run
+    with working(run_) as work:
+        if not run_.has_state:
+            typer.echo("nothing was saved yet: training starts from the beginning")
+        _train(run_, work, *_made_ready(run_.recipe, device))
+    _say_if_stopped(run_, work)
 
 
 def _made_ready(recipe: Recipe, device: str) -> tuple[Splits, dict[str, Classifier], torch.device]:
     """Data, teachers and device: all that can be wrong with a recipe shows before there is a folder."""
     where = choose_device(device)
     splits = data.load(recipe.data.name, progress=_count("loading"))
+    refuse_too_large(memory(recipe, splits.train, where), where)
     return splits, load_teachers(recipe, splits.train, where), where
 
 
-def _train(run_: Run, splits: Splits, teachers: dict[str, Classifier], where: torch.device) -> None:
-    asked = {"stop": False}
+def _train(run_: Run, work: Work, splits: Splits, teachers: dict[str, Classifier], where: torch.device) -> None:
+    training = Training(run_, splits, device=where, on_event=_tell, teachers=teachers)
+    if not training.train(stop=work.stop):
+        return
+    card = publish(run_, splits, device=where)
+    with suppress(InterruptedError):  # stopped in the middle of the measuring
+        clean, robust = _measure(checkpoints.at(run_.folder), card, splits, None, where, stop=work.stop)
+        figures = {"clean": clean.accuracy, "robust": robust.accuracy, "worst_class": robust.worst_class, "n": robust.n}
+        done = {"event": "complete", "step": training.step, **figures, "seconds": round(training.seconds, 2)}
+        run_.log(done)
+        _tell(done)
 
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        asked["stop"] = True
 
-    with run_.held():
-        before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        training = Training(run_, splits, device=where, on_event=_tell, teachers=teachers)
-        complete = training.train(stop=lambda: asked["stop"])
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if not complete:
-            typer.echo(f"stopped; go on with: python -m robust_core resume {run_.folder}")
-            raise typer.Exit(3)
-        card = publish(run_, splits, device=where)
-    _measure(checkpoints.at(run_.folder), card, splits, None, where)
+def _say_if_stopped(run_: Run, work: Work) -> None:
+    if work.reason:
+        card = (run_.folder / checkpoints.CARD).is_file()
+        way = f"it is trained; measure it with: python -m robust_core measure {run_.folder}"
+        way = way if card else f"go on with: python -m robust_core resume {run_.folder}"
+        typer.echo(f"stopped ({work.reason}); {way}")
+        raise typer.Exit(3)
 
 
 def _tell(event: dict[str, Any]) -> None:
@@ -172,6 +200,7 @@ def _measure(
     *,
     eps: str = "",
     write: bool = True,
+    stop: Callable[[], bool] = lambda: False,
 ) -> list[Measure]:
     net = checkpoints.load(found, device)
     recipe = found.folder / checkpoints.RECIPE
@@ -180,7 +209,7 @@ def _measure(
     measures = []
     for settings in (None, pgd20):
         label = settings.describe() if settings else "clean"
-        result = measure(net, splits.test, settings, n=n, device=device, progress=_count(label))
+        result = measure(net, splits.test, settings, n=n, device=device, progress=_count(label, stop))
         typer.echo(f"{label}: {result.accuracy:.2%} of {result.n} test images, worst class {result.worst_class:.2%}")
         measures.append(result)
     if write:
@@ -234,11 +263,13 @@ def attack(
         typer.echo(f"wrote {out}")
 
 
-def _count(label: str) -> Any:
-    """A progress line on a terminal, silent elsewhere."""
+def _count(label: str, stop: Callable[[], bool] = lambda: False) -> Any:
+    """A progress line on a terminal, silent elsewhere. Raises InterruptedError where `stop` says so."""
     shown = {"at": 0.0}
 
     def tell(done: int, of: int) -> None:
+        if stop():
+            raise InterruptedError
         if sys.stderr.isatty() and (time.monotonic() - shown["at"] > 0.2 or done == of):
             shown["at"] = time.monotonic()
             end = "\n" if done == of else ""

@@ -1,14 +1,18 @@
-"""Writing files so that a kill at any moment leaves the old whole file or the new whole one, never half of one."""
+"""Files that survive a kill: written whole or not at all, and locks that the system lets go of."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from safetensors.torch import save
 from torch import Tensor
+
+PATIENCE = 0.5  # seconds: longer than anybody holds a lock only to look at it
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -30,3 +34,29 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     """A .safetensors file, whole. Tensors are stored contiguous, whatever memory format they were trained in."""
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_whole(path, save(stored, metadata=dict(metadata) if metadata else None))
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, wait: float = PATIENCE) -> Iterator[None]:
+    """Holds the lock file; the system lets go of it even after kill -9. Raises TimeoutError where another holds it."""
+    until = time.monotonic() + wait
+    while True:
+        with open(path, "a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() > until:
+                    raise TimeoutError(f"{path} is held by another process") from error
+                time.sleep(0.02)
+                continue
+            if _still_there(lock.fileno(), path):
+                yield
+                return
+
+
+def _still_there(opened: int, path: Path) -> bool:
+    """Whoever held the lock before may have removed the file: a lock on what nobody else can open locks nothing."""
+    try:
+        return os.fstat(opened).st_ino == os.stat(path).st_ino
+    except FileNotFoundError:
+        return False

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import shutil
+from typing import Any
 
 import torch
 
 from robust_core.checkpoints import STATE, WEIGHTS, Card, read_history, write_card
 from robust_core.training.loop import fresh_network
-from robust_core.training.run import Run
+from robust_core.training.run import SAVED, Run
 from robust_core.types import Splits, UserError
 
 
 def publish(run: Run, data: Splits, *, device: torch.device) -> Card:
-    """Writes the run's card, without measures, and drops what only a resume needs. Raises UserError with no weights."""
+    """Writes the run's card, without measures, and drops the state. Raises UserError with no weights."""
     weights = run.folder / WEIGHTS
     if not weights.is_file():
         raise UserError(f"{run.folder} has no {WEIGHTS} yet: train it for at least one epoch")
     recipe = run.recipe
     net = fresh_network(recipe, data.train)
-    epochs = [event for event in read_history(run.folder) if event.get("event") == "epoch"]
+    history = read_history(run.folder)
+    epochs = [event for event in history if event.get("event") == "epoch"]
     card = Card(
         title=recipe.title,
         method=recipe.objective.name,
@@ -37,7 +38,18 @@ def publish(run: Run, data: Splits, *, device: torch.device) -> Card:
         train_seconds=epochs[-1]["seconds"] if epochs else 0.0,
         device=str(device),
         versions={"python": platform.python_version(), "torch": torch.__version__},
+        notes=_changes(history),
     )
     write_card(run.folder, card)
-    shutil.rmtree(run.folder / STATE, ignore_errors=True)
+    (run.folder / STATE / SAVED).unlink(missing_ok=True)
     return card
+
+
+def _changes(history: list[dict[str, Any]]) -> str:
+    """A recipe that was changed on the way does not repeat its run: the card must say so."""
+    told = []
+    for event in history:
+        if event.get("event") == "change":
+            values = ", ".join(f"{k} = {v:g}" for k, v in event.items() if k not in ("event", "step"))
+            told.append(f"from step {event['step']} on {values}")
+    return f"Changed while it was trained: {'; '.join(told)}." if told else ""

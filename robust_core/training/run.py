@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from robust_core.checkpoints import CARD, HISTORY, RECIPE, STATE, WEIGHTS
-from robust_core.folders import write_tensors, write_whole
+from robust_core.folders import locked, write_tensors, write_whole
 from robust_core.training.recipe import Recipe, read_recipe
 from robust_core.types import UserError
+
+SAVED = "state.safetensors"  # in STATE
 
 
 def runs_folder() -> Path:
@@ -47,11 +49,17 @@ class Run:
     @staticmethod
     def create(folder: Path, recipe: Recipe) -> Run:
         """A new run. Raises UserError where the folder already holds one."""
-        if any((folder / name).exists() for name in (RECIPE, WEIGHTS, CARD)):
-            raise UserError(f"{folder} already holds a run; resume it, or choose another folder with --to")
+        run = Run(folder)
+        run._refuse_a_second()
         (folder / STATE).mkdir(parents=True, exist_ok=True)
-        write_whole(folder / RECIPE, recipe.to_toml().encode())
-        return Run(folder)
+        with run.held():
+            run._refuse_a_second()  # of two at once, the one that came second
+            write_whole(folder / RECIPE, recipe.to_toml().encode())
+        return run
+
+    def _refuse_a_second(self) -> None:
+        if any((self.folder / name).exists() for name in (RECIPE, WEIGHTS, CARD)):
+            raise UserError(f"{self.folder} already holds a run; resume it, or choose another folder with --to")
 
     @property
     def recipe(self) -> Recipe:
@@ -64,12 +72,31 @@ class Run:
         Raises UserError where another process holds it.
         """
         (self.folder / STATE).mkdir(exist_ok=True)
-        with open(self.folder / STATE / "lock", "w") as lock:
+        with ExitStack() as stack:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+                stack.enter_context(locked(self.folder / STATE / "lock"))
+            except TimeoutError as error:
                 raise UserError(f"{self.folder} is being trained by another process; stop that one first") from error
+            except FileNotFoundError as error:
+                raise UserError(f"{self.folder} was finished or discarded a moment ago") from error
             yield
+
+    @property
+    def is_held(self) -> bool:
+        """Does a process hold this run now? Only looks: whoever wants to hold it waits that long."""
+        try:
+            with open(self.folder / STATE / "lock", "rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    @property
+    def has_state(self) -> bool:
+        """Is anything saved to go on from?"""
+        return (self.folder / STATE / SAVED).is_file()
 
     def log(self, event: Mapping[str, Any]) -> None:
         """Appends one event."""
@@ -80,11 +107,11 @@ class Run:
         """Keeps the training's state, together with the length the history has now."""
         history = self.folder / HISTORY
         facts = {**state.facts, "history_bytes": history.stat().st_size if history.exists() else 0}
-        write_tensors(self.folder / STATE / "state.safetensors", state.tensors, {"facts": json.dumps(facts)})
+        write_tensors(self.folder / STATE / SAVED, state.tensors, {"facts": json.dumps(facts)})
 
     def load_state(self) -> State | None:
         """The last state, with the history cut back to it; None (and no history) where none was saved."""
-        path, history = self.folder / STATE / "state.safetensors", self.folder / HISTORY
+        path, history = self.folder / STATE / SAVED, self.folder / HISTORY
         if not path.exists():
             if (self.folder / WEIGHTS).exists():
                 raise UserError(f"{self.folder} has weights but no state to go on from; train anew in another folder")
