@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import typer
 
-from robust_core import checkpoints, data
+from robust_core import checkpoints, data, ranks
 from robust_core.attacks import AttackSettings, margin, run
 from robust_core.checkpoints import Card, Measure, write_card
 from robust_core.evaluation import command as evaluation_command
@@ -49,10 +49,14 @@ def train(
     """Train a recipe; the finished run is a checkpoint, measured on the test images."""
     refuse_when_off()
     chosen = read_recipe(recipe, overrides=dict(parse_override(text) for text in set_))
-    ready = _made_ready(chosen, device)
-    run_ = Run.create(to or runs_folder() / recipe.stem, chosen)
-    with working(run_) as work:
-        _train(run_, work, *ready)
+    run_ = Run(to or runs_folder() / recipe.stem)
+    with ranks.joined(choose_device(device)) as where:
+        ready = _made_ready(chosen, where)
+        if ranks.rank() == 0:
+            Run.create(run_.folder, chosen)
+        ranks.wait()
+        with working(run_) as work:
+            _train(run_, work, *ready)
     _say_if_stopped(run_, work)
 
 
@@ -70,25 +74,27 @@ def resume(
     if background:
         control.resume(run_.folder, device=None if device == "auto" else device)
         return typer.echo(f"{folder}: {control.look(run_.folder).status}")
-    choose_device(device)  # a device that is not here is no failure of the run
-    with working(run_) as work:
+    with ranks.joined(choose_device(device)) as where, working(run_) as work:
         if not run_.has_state:
             typer.echo("nothing was saved yet: training starts from the beginning")
-        _train(run_, work, *_made_ready(run_.recipe, device))
+        _train(run_, work, *_made_ready(run_.recipe, where))
     _say_if_stopped(run_, work)
 
 
-def _made_ready(recipe: Recipe, device: str) -> tuple[Splits, dict[str, Classifier], torch.device]:
+def _made_ready(recipe: Recipe, where: torch.device) -> tuple[Splits, dict[str, Classifier], torch.device]:
     """Data, teachers and device: all that can be wrong with a recipe shows before there is a folder."""
-    where = choose_device(device)
+    if ranks.rank():
+        ranks.wait()  # the first process downloads, the others read
     splits = data.load(recipe.data.name, progress=_count("loading"))
+    if ranks.rank() == 0:
+        ranks.wait()
     refuse_too_large(memory(recipe, splits.train, where), where)
     return splits, load_teachers(recipe, splits.train, where), where
 
 
 def _train(run_: Run, work: Work, splits: Splits, teachers: dict[str, Classifier], where: torch.device) -> None:
     training = Training(run_, splits, device=where, on_event=_tell, teachers=teachers)
-    if not training.train(stop=work.stop):
+    if not training.train(stop=work.stop) or ranks.rank():
         return
     card = publish(run_, splits, device=where)
     with suppress(InterruptedError):  # stopped in the middle of the measuring
@@ -243,8 +249,8 @@ def attack(
     _check_fit(found, images)
     if not 0 <= index < len(images):
         raise UserError(f"index must be in [0, {len(images)}); got {index}")
-    settings = AttackSettings(name=name, norm=norm, eps=eps, steps=steps, step_size=step_size, seed=seed)
-    settings = settings.replace(**dict(parse_value(text) for text in set_))
+    chosen = {"name": name, "norm": norm, "eps": eps, "steps": steps, "step_size": step_size, "seed": seed}
+    settings = AttackSettings(**(chosen | dict(parse_value(text) for text in set_)))
     x, y = images.floats([index]).to(where), images.labels[[index]].to(where)
     if target is not None and not 0 <= target < len(images.class_names):
         raise UserError(f"target must be a class in [0, {len(images.class_names)}); got {target}")

@@ -23,6 +23,7 @@ from robust_core.data import Augmentation, holdout
 from robust_core.frozen import frozen
 from robust_core.methods import Batch, Learner, Objective, Terms, make
 from robust_core.models import build
+from robust_core.models.backbone import Backbone
 from robust_core.training.changes import Changes
 from robust_core.training.device import choose_precision
 from robust_core.training.recipe import Recipe, SchedulePart
@@ -88,7 +89,8 @@ class Training:
         self.lesson: nn.Module = Lesson(self.objective, self.learner)
         if ranks.world() > 1:
             # A route may leave parameters out of a step; the norms agree already.
-            self.lesson = DistributedDataParallel(self.lesson, broadcast_buffers=False, find_unused_parameters=True)
+            routes = not isinstance(self.net, Backbone)
+            self.lesson = DistributedDataParallel(self.lesson, broadcast_buffers=False, find_unused_parameters=routes)
         self.augment = Augmentation(pad=recipe.data.pad, flip=recipe.data.flip)
         schedule = recipe.schedule
         self.optimizer = torch.optim.SGD(
