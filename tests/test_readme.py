@@ -20,9 +20,7 @@ OURS = [line for line in COMMANDS if line.startswith("python -m robust_core")]
 ELSEWHERE = {
     "pip install -r requirements.txt && streamlit run app.py": "the browser tests start the app",
     "pip install -r requirements-dev.txt && pytest": ".ci/run",
-    "python benchmarks/attacks.py": "figures, not tests",
-    "python benchmarks/perturb.py": "figures, not tests",
-    "python benchmarks/app.py": "figures, not tests",
+    **{f"python {path.relative_to(ROOT)}": "figures, not tests" for path in (ROOT / "benchmarks").glob("*.py")},
 }
 
 
