@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = (  # path from the app's folder, label, icon; a page joins by one line, and is listed once its file is there
     ("app.py", "Home", ":material/scatter_plot:"),
     ("pages/1_Perturb.py", "Perturb", ":material/blur_on:"),
+    ("pages/2_Routing.py", "Routing", ":material/alt_route:"),
+    ("pages/3_Temperatures.py", "Temperatures", ":material/thermostat:"),
 )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import streamlit as st
 
 from pages.ui import link
@@ -11,6 +9,7 @@ from pages.ui.frame import look, show
 from pages.ui.served import Shelf
 from robust_core import charts
 from robust_core.checkpoints import Card, Measure
+from robust_core.evaluation.measures import wilson
 
 PERTURB = "pages/1_Perturb.py"
 
@@ -65,11 +64,3 @@ def _measured(measure: Measure) -> str:
     told = measure.attack.describe() if measure.attack else "clean"
     said = f"{measure.data_name}, first {measure.n:,} test images. Robust: {told}."
     return f"{said} W = ½ clean + ½ robust. Whiskers: 95 % (Wilson)."
-
-
-def wilson(correct: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % interval of a share, in [0, 1]. Source: Wilson 1927."""
-    share = correct / n
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    reach = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(0.0, middle - reach), min(1.0, middle + reach)

@@ -23,9 +23,12 @@ class Chosen:
     target: int | None
 
 
-def pick_attack(served: Served) -> Chosen:
-    """The knobs, in the place where it is called. Raises UserError for a combination the core refuses."""
-    entries = {name: ATTACKS[name] for name in offered()}
+def pick_attack(served: Served, kinds: frozenset[str] = frozenset()) -> Chosen:
+    """The knobs, in the place where it is called. kinds: of attacks on a router (`Attack.routed`) to offer, too.
+
+    Raises UserError for a combination the core refuses.
+    """
+    entries = {name: ATTACKS[name] for name in offered(kinds)}
     name = link.select("Attack", {n: entry.label for n, entry in entries.items()}, "attack", "pgd")
     entry = entries[name]
     norms = {norm: NORMS[norm] for norm in entry.norms}
@@ -44,9 +47,9 @@ def pick_attack(served: Served) -> Chosen:
     return Chosen(AttackSettings(**settings), target)
 
 
-def offered() -> list[str]:
-    """The attacks that any network can be attacked with; those on a router have the Routing page."""
-    return sorted((n for n in ATTACKS.names() if not getattr(ATTACKS[n], "routed", "")), key=_order)
+def offered(kinds: frozenset[str] = frozenset()) -> list[str]:
+    """The attacks that any network can be attacked with, and those on a router of these kinds."""
+    return sorted((n for n in ATTACKS.names() if ATTACKS[n].routed in {"", *kinds}), key=_order)
 
 
 def _order(name: str) -> tuple[int, str]:
@@ -87,6 +90,9 @@ def _fine_print(uses: object, norm: str) -> dict[str, object]:
         picked["restarts"] = 1 if alone else restarts
     if "momentum" in uses:
         picked["momentum"] = link.slider("Momentum μ", 0.0, 2.0, 0.1, "momentum", float(uses["momentum"]))
+    if "route_weight" in uses:
+        told = "How much being routed there counts beside being wrong."
+        picked["route_weight"] = link.slider("λ, weight of the route", 0.0, 10.0, 0.5, "route_weight", 1.0, help=told)
     if "kappa" in uses:
         picked["kappa"] = link.slider("κ, margin in logits", 0.0, 100.0, 1.0, "kappa", float(uses["kappa"]))
     if not picked:

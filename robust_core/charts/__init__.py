@@ -2,13 +2,16 @@
 
 from robust_core.charts.crowd import class_signals, code_map, expert_load, sankey, variance_shares
 from robust_core.charts.filters import distributions
+from robust_core.charts.over_training import balances, fairness
 from robust_core.charts.pictures import attribution_image, delta_picture, magnification, picture, reach
 from robust_core.charts.prediction import probabilities
 from robust_core.charts.progress import progress
 from robust_core.charts.route_maps import change_order, route_over_steps, signal_maps
 from robust_core.charts.routes import route_change, type_bars
+from robust_core.charts.soft_labels import confusion, gains, soft_label_bars, soft_label_curves
 from robust_core.charts.surface import surface
 from robust_core.charts.sweeps import epsilon_curve, transfer
+from robust_core.charts.temperatures import class_bars, class_maps
 from robust_core.charts.theme import DARK, LIGHT, Theme, alt, theme
 from robust_core.charts.tradeoff import Checkpoint, tradeoff
 
@@ -19,13 +22,19 @@ __all__ = [
     "Theme",
     "alt",
     "attribution_image",
+    "balances",
     "change_order",
+    "class_bars",
+    "class_maps",
     "class_signals",
     "code_map",
+    "confusion",
     "delta_picture",
     "distributions",
     "epsilon_curve",
     "expert_load",
+    "fairness",
+    "gains",
     "magnification",
     "picture",
     "probabilities",
@@ -35,6 +44,8 @@ __all__ = [
     "route_over_steps",
     "sankey",
     "signal_maps",
+    "soft_label_bars",
+    "soft_label_curves",
     "surface",
     "theme",
     "tradeoff",

@@ -122,7 +122,7 @@ def code_map(
         x, y = points[rows, 0], points[rows, 1]
         centres.append(f"{name} {len(rows)} around ({x.mean():.2f}, {y.mean():.2f})")
         chart.add_trace(
-            go.Scattergl(
+            go.Scatter(
                 name=f"{label(name)} ({len(rows)})",
                 x=x,
                 y=y,
@@ -236,7 +236,12 @@ def expert_load(
     experts = max((len(numbers(share)) for share in clean.values()), default=0)
     said = "; ".join(f"{n} {', '.join(f'{100 * v:.0f}%' for v in numbers(s))}" for n, s in clean.items())
     chart = figure(
-        look, height=84 + 40 * len(clean), alt=f"Clean images by expert: {said}.", barmode="stack", margin_t=34
+        look,
+        height=84 + 40 * len(clean),
+        alt=f"Clean images by expert: {said}.",
+        barmode="stack",
+        margin_t=34,
+        legend_traceorder="normal",
     )
     for e in range(experts):
         xs, ys, words = [], [], []

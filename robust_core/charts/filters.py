@@ -38,7 +38,7 @@ def distributions(
     paint = list(colours or (look.categories[0], look.categories[1], look.muted))
     columns = max(1, min(columns, len(samples)))
     rows = max(1, math.ceil(len(samples) / columns))
-    chart = figure(look, height=40 + PANEL * rows, alt=_alt(samples, names, distances), margin_t=30, margin_b=30)
+    chart = figure(look, height=64 + PANEL * rows, alt=_alt(samples, names, distances), margin_t=30, margin_b=44)
     for n, (layer, given) in enumerate(samples.items()):
         _panel(chart, n, columns, rows, layer, [numbers(g).ravel() for g in given], names, paint, look)
         if distances is not None:
@@ -51,7 +51,7 @@ def distributions(
             | {"font": {"size": 12, "color": look.ink}}
         )
     chart.add_annotation(
-        note(look, f"across: {unit}; up: density", xref="paper", yref="paper", x=0, y=0, yanchor="top", yshift=-20)
+        note(look, f"across: {unit}; up: density", xref="paper", yref="paper", x=0, y=0, yanchor="top", yshift=-24)
     )
     return chart
 
@@ -99,7 +99,9 @@ def _panel(
     chart.update_layout(
         {
             f"xaxis{suffix}": axis(look, domain=across, nticks=4, showgrid=False, anchor=f"y{suffix}"),
-            f"yaxis{suffix}": axis(look, domain=up, showticklabels=False, anchor=f"x{suffix}", rangemode="tozero"),
+            f"yaxis{suffix}": axis(
+                look, domain=up, showticklabels=False, showgrid=False, anchor=f"x{suffix}", rangemode="tozero"
+            ),
         }
     )
 

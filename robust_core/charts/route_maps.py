@@ -51,8 +51,7 @@ def signal_maps(
     ):
         _map(chart, n, rows, places, title, top, neutral if n < 2 else 0.0, look)
     across = "filters, most changed first" if order == "change" else "filters, by index"
-    for n in range(3):
-        chart.update_layout({f"xaxis{n + 1 if n else ''}": axis(look, across, showgrid=False, showticklabels=False)})
+    chart.update_xaxes(axis(look, across, showgrid=False, showticklabels=False))
     if not before:
         chart.add_annotation(note(look, "this network has no signals", xref="paper", yref="paper", x=0, y=1))
     return chart
@@ -101,9 +100,11 @@ def _map(
     named: dict[str, Any] = {"tickvals": list(range(len(rows))), "ticktext": [label(name) for name in rows]}
     settings = axis(look, range=[len(rows) - 0.5, -0.5], showgrid=False, **named)
     chart.update_layout(
-        {f"yaxis{suffix}": settings | {"anchor": f"x{suffix}", "showticklabels": n == 0}},
+        {
+            f"xaxis{suffix}": {"domain": [left, left + WIDTH], "anchor": f"y{suffix}"},
+            f"yaxis{suffix}": settings | {"anchor": f"x{suffix}", "showticklabels": n == 0},
+        }
     )
-    chart.layout[f"xaxis{suffix}"].domain = [left, left + WIDTH]
     ends = f"{neutral - top:.2f} … {neutral + top:.2f}" if n < 2 else f"±{top:.3g}"
     told = f"<b>{title}</b>  <span style='color:{look.muted}'>{ends}</span>"
     chart.add_annotation(

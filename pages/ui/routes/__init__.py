@@ -1,0 +1,155 @@
+"""The route of an attack as a Streamlit component: packs a `Way` for routes.js, which scrubs it without the server."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from torch import Tensor
+
+from pages.ui.pictures import data_url
+from robust_core import charts
+from robust_core.explain.routing import (
+    PARTED,
+    Way,
+    block_of,
+    chosen_experts,
+    decisions,
+    distances,
+    first_parting,
+    parted,
+)
+from robust_core.types import TYPES
+
+HERE = Path(__file__).parent
+
+_mount = st.components.v2.component(
+    "robustlens_routes",
+    html='<div class="holder"><div class="routes"></div></div>',
+    css=(HERE / "routes.css").read_text(),
+    js=(HERE / "routes.js").read_text(),
+)
+
+
+def show_way(packed: dict[str, Any], on_filter: Callable[[str], None], *, key: str) -> None:
+    """Mounts the maps; on_filter gets "conv:number" when a cell is picked."""
+
+    def picked() -> None:
+        wanted = st.session_state[key].filter
+        if isinstance(wanted, str):
+            on_filter(wanted)
+
+    _mount(key=key, data=packed, on_filter_change=picked)
+
+
+def pack(
+    way: Way,
+    *,
+    class_names: Sequence[str],
+    truth: int | None,
+    order: str,
+    chosen: tuple[str, int] | None,
+    dark: bool,
+) -> dict[str, Any]:
+    """A way as plain JSON. truth: the true class, None where nobody knows it. order: "change" or "index"."""
+    experts = bool(way.route.experts)
+    neutral = 0.0 if experts else 1.0
+    before, after = decisions(way.clean), decisions(way.route)
+    reach = _top([*before.values(), *after.values()], neutral)
+    apart, blocks = distances(way.clean, way.route), parted(way.clean, way.route)
+    used = (chosen_experts(way.clean), chosen_experts(way.route))
+    _, _, height, width = way.images.shape
+    probabilities = way.logits.softmax(dim=1)
+    best, clean_best = way.logits.argmax(dim=1).tolist(), int(way.clean_logits.argmax())
+    own = truth is None
+    typed = way.route.p_type
+    black_box = way.settings.name == "square"
+    drift = sum(apart.values()) / max(len(apart), 1)
+    return {
+        "kind": "experts" if experts else "signals",
+        "neutral": neutral,
+        "scale": reach,
+        "reach": reach,
+        "change": _top([after[n] - before[n] for n in before], 0.0),
+        "threshold": PARTED,
+        "farthest": max([PARTED * 1.5, *(float(v.max()) for v in apart.values())]),
+        "convs": [
+            {
+                "name": name,
+                "n": values.shape[1],
+                "clean": _packed(before[name], neutral, reach),
+                "values": _packed(values, neutral, reach),
+                "order": _order(after[name][-1] - before[name][0], order),
+                "distance": _finite(apart[name]),
+                "parted": blocks[block_of(name)].tolist(),
+                "used": [f"{int(used[0][name][0])} → {e}" for e in used[1][name].tolist()] if experts else [],
+            }
+            for name, values in after.items()
+        ],
+        "drift": _finite(drift) if isinstance(drift, Tensor) else [0.0] * len(way.index),
+        "pType": None if typed is None else _finite(typed[:, 1]),
+        "cleanPType": None if way.clean.p_type is None else round(float(way.clean.p_type[0, 1]), 4),
+        "margin": _finite(way.margin),
+        "cleanMargin": _clean_margin(way),
+        "told": _told(way),
+        "index": [number + black_box for number in way.index],
+        "unit": "query" if black_box else "step",
+        "width": width,
+        "height": height,
+        "clean": data_url(charts.picture(way.x[0].numpy(), scale=1)),
+        "adv": data_url(charts.picture(way.images.permute(1, 0, 2, 3).flatten(1, 2).numpy(), scale=1)),
+        "cleanAnswer": _answer(class_names, clean_best, float(way.clean_logits.softmax(dim=1).max())),
+        "cleanWrong": not own and clean_best != truth,
+        "answers": [_answer(class_names, k, float(probabilities[i, k])) for i, k in enumerate(best)],
+        "wrong": [not own and k != truth for k in best],
+        "chosen": list(chosen) if chosen else None,
+        "dark": dark,
+    }
+
+
+def _told(way: Way) -> list[str]:
+    """A sentence a step: where the routes part, and what the router takes the picture for."""
+    typed = way.route.p_type
+    words = []
+    for i, block in enumerate(first_parting(way.clean, way.route)):
+        sentence = f"The routes part in {block}." if block else "The routes do not part."
+        if typed is not None and way.clean.p_type is not None:
+            now, was = bool(typed[i, 1] > 0.5), bool(way.clean.p_type[0, 1] > 0.5)
+            kinds = [TYPES[taken] for taken in (was, now)]
+            each = f"the clean picture for {kinds[0]}, this one for {kinds[1]}"
+            sentence += f" The router takes {f'both pictures for {kinds[0]}' if now == was else each}."
+        words.append(sentence)
+    return words
+
+
+def _clean_margin(way: Way) -> float:
+    others = way.clean_logits[0].clone()
+    others[way.y] = float("-inf")
+    return round(float(way.clean_logits[0, way.y] - others.max()), 4)
+
+
+def _answer(names: Sequence[str], k: int, p: float) -> str:
+    return f"{names[k]} {100 * p:.1f} %"
+
+
+def _order(change: Tensor, order: str) -> list[int]:
+    values = change.numpy()
+    return charts.change_order(values).tolist() if order == "change" else list(range(len(values)))
+
+
+def _top(values: Sequence[Tensor], neutral: float) -> float:
+    return max((float((v - neutral).abs().max()) for v in values), default=0.0) or 1.0
+
+
+def _packed(values: Tensor, neutral: float, reach: float) -> str:
+    """Rows of decisions as 16-bit numbers: ±32767 is neutral ± reach."""
+    scaled = np.nan_to_num((values.numpy() - neutral) / reach).clip(-1, 1)
+    return base64.b64encode(np.rint(scaled * 32767).astype("<i2").tobytes()).decode()
+
+
+def _finite(values: Tensor) -> list[float | None]:
+    return [round(float(v), 5) if np.isfinite(v) else None for v in values.numpy()]

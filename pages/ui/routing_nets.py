@@ -1,0 +1,83 @@
+"""Which networks have a route at all, what kind it is, and what to say of those that have none."""
+
+from __future__ import annotations
+
+import streamlit as st
+import torch
+
+from pages.ui import link
+from pages.ui.served import Served, Shelf
+from robust_core import checkpoints
+from robust_core.frozen import frozen
+from robust_core.types import Classifier, Route
+
+_MET = "routing_met"
+
+
+def route_of(net: Served) -> Route:
+    """The route of a black image: tells what kind of router there is, and its convs."""
+    return _probed(net.sha, net)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _probed(sha: str, _net: Served) -> Route:
+    with torch.no_grad():
+        return _net.net.trace(torch.zeros(1, *_net.card.image_shape)).route
+
+
+def kinds(net: Served) -> frozenset[str]:
+    """The attacks on a router that this network allows: "types" where it tells types, "any" where it routes; empty
+    for a static network."""
+    route = route_of(net)
+    steered = {"any"} if route.signals or route.experts else set()
+    return frozenset(steered | ({"types"} if route.p_type is not None else set()))
+
+
+def dynamic(found: Shelf) -> list[str]:
+    return [name for name, net in found.nets.items() if kinds(net)]
+
+
+def arrive(found: Shelf) -> None:
+    """A visitor who comes here first, and has chosen no network, gets one that routes."""
+    if st.session_state.setdefault(_MET, False):
+        return
+    st.session_state[_MET] = True
+    names = dynamic(found)
+    if names and "model" not in link.params():
+        link.write("model", names[0])
+
+
+def offer_dynamic(found: Shelf, net: Served) -> None:
+    """One sentence on why there is nothing to see, and a button for each network where there is."""
+    st.info(
+        f"**{net.title}** is a static network: every image takes the same filters, so there is no route to see.",
+        icon=":material/trending_flat:",
+    )
+    names = dynamic(found)
+    if not names:
+        st.markdown(
+            "No network here routes yet. Train one: "
+            "`python -m robust_core train recipes/zoo/fashion_mnist_aw_net.toml`, then reload this page."
+        )
+        return
+    st.markdown("These have a router:")
+    titles = found.titles()
+    with st.container(horizontal=True):
+        for name in names:
+            st.button(titles[name], key=f"take_{name}", on_click=link.write, args=("model", name), type="primary")
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def quick_view(sha: str, name: str) -> Classifier:
+    """A faster view to attack many images with, where the machine computes in bfloat16; judged is by the served one."""
+    return frozen(checkpoints.load(checkpoints.find(name)), torch.bfloat16 if _able() else torch.float32)
+
+
+def crafted() -> str:
+    """What is to be said of images that were made on that view."""
+    return " Crafted on the network in bfloat16, judged in float32." if _able() else ""
+
+
+def _able() -> bool:
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))

@@ -1,0 +1,202 @@
+"""Temperature charts: the numbers that were put in come out again, gaps stay gaps, many classes stay readable."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from robust_core import charts
+from robust_core.charts.theme import DARK, LIGHT
+from robust_core.explain import Story, by_difficulty, compare, soft_labels, story
+from robust_core.types import UserError
+from tests.charts.reading import sent, values, words
+
+NAMES = ("cat", "dog", "<b>cow</b>")
+
+
+def told(epochs: int = 4, k: int = 3, *, tempered: bool = True, soft: bool = True) -> Story:
+    events: list[dict[str, Any]] = []
+    for e in range(1, epochs + 1):
+        row: dict[str, Any] = {"event": "epoch", "epoch": e, "step": e, "n": 30, "clean": 0.5, "robust": 0.3}
+        row |= {"class_clean": [(c + 1) / (k + 1) for c in range(k)], "class_robust": [0.1 * (c % 9) for c in range(k)]}
+        if soft:
+            row |= {
+                f"class_tau_{t}": [1 + (0.1 * e * (c - 1) if tempered else 0) for c in range(k)] for t in ("adv", "nat")
+            }
+            row |= {f"class_risk_{t}": [1.0 + c for c in range(k)] for t in ("adv", "nat")}
+        events.append(row)
+    return story(events)
+
+
+def heat(chart: Any) -> list[Any]:
+    return [trace for trace in chart.data if trace.type == "heatmap"]
+
+
+def test_four_maps_share_their_axes_and_hold_the_numbers() -> None:
+    chart = charts.class_maps(told(), NAMES, order=[2, 0, 1], current=2)
+    assert len(heat(chart)) == 4
+    tau, robust, _, clean = (np.asarray(trace.z) for trace in heat(chart))
+    np.testing.assert_allclose(tau[0], [1.1, 1.2, 1.3, 1.4], rtol=1e-6)  # class 2 on top
+    np.testing.assert_allclose(robust[1], [0.0] * 4)
+    np.testing.assert_allclose(clean[2], [0.5] * 4)
+    assert heat(chart)[0].y[0] == "&lt;b&gt;cow&lt;/b&gt;"
+    assert {getattr(chart.layout, f"xaxis{n}").matches for n in (2, 3, 4)} == {"x"}
+    assert {getattr(chart.layout, f"yaxis{n}").matches for n in (2, 3, 4)} == {"y"}
+    frames = [s for s in chart.layout.shapes if s.type == "rect"]
+    assert [(s.x0, s.x1) for s in frames] == [(1.5, 2.5)] * 4
+    assert "4 epochs" in charts.alt(chart)
+    sent(chart)
+
+
+def test_one_is_the_middle_of_the_temperature_scale() -> None:
+    low = heat(charts.class_maps(told(), NAMES, order=[0, 1, 2]))[0]
+    assert (low.zmin + low.zmax) / 2 == pytest.approx(1)
+    assert low.zmin <= 0.6
+    assert low.zmax >= 1.4
+
+
+@pytest.mark.parametrize(
+    ("tempered", "soft", "titles"),
+    [
+        (True, True, ["τ<sub>adv", "robust accuracy", "τ<sub>nat", "clean accuracy"]),
+        (False, True, ["error risk, attacked", "robust accuracy", "error risk, clean", "clean accuracy"]),
+        (False, False, ["robust accuracy", "clean accuracy"]),
+    ],
+)
+def test_only_what_the_run_has_is_drawn(tempered: bool, soft: bool, titles: list[str]) -> None:
+    chart = charts.class_maps(told(tempered=tempered, soft=soft), NAMES, order=[0, 1, 2])
+    heads = [a.text for a in chart.layout.annotations]
+    assert len(heads) == len(titles)
+    assert all(head.startswith(title) for head, title in zip(heads, titles, strict=True))
+    bars = charts.class_bars(told(tempered=tempered, soft=soft), NAMES, epoch=1, order=[0, 1, 2])
+    assert len(bars.data) == (6 if tempered else 4 if soft else 2)
+
+
+@pytest.mark.parametrize("look", [LIGHT, DARK])
+@pytest.mark.parametrize(("epochs", "k"), [(0, 0), (1, 3), (1, 1), (300, 100)])
+def test_none_one_and_many(epochs: int, k: int, look: charts.Theme) -> None:
+    run, names = told(epochs, k), tuple(f"class {c}" for c in range(k))
+    chart = charts.class_maps(run, names, order=by_difficulty(run), current=epochs or None, look=look)
+    assert len(chart.to_json()) < 2_500_000
+    sent(chart)
+    sent(charts.fairness([("a", run), ("b", run)], names, look=look))
+    if epochs:
+        assert chart.layout.height < 1500
+        sent(charts.class_bars(run, names, epoch=epochs, order=by_difficulty(run), look=look))
+    else:
+        assert "no finished epoch" in words(chart)
+
+
+def test_a_class_without_images_is_a_gap() -> None:
+    run = story([{"event": "epoch", "epoch": 1, "class_clean": [0.5, None], "class_robust": [0.25, None]}])
+    chart = charts.class_maps(run, ("a", "b"), order=[0, 1])
+    assert np.isnan(np.asarray(heat(chart)[0].z)[1, 0])
+    bars = charts.class_bars(run, ("a", "b"), epoch=1, order=[0, 1])
+    assert values(bars.data[0].x) == [0.5, None]
+
+
+def test_bars_start_from_one_and_keep_their_scale_while_scrubbed() -> None:
+    first, last = (charts.class_bars(told(), NAMES, epoch=e, order=[0, 1, 2]) for e in (1, 4))
+    assert values(first.data[0].x) == pytest.approx([-0.1, 0, 0.1])
+    assert values(last.data[0].x) == pytest.approx([-0.4, 0, 0.4])
+    assert first.data[0].base == 1
+    assert first.layout.xaxis.range == last.layout.xaxis.range
+    assert first.layout.xaxis.range[0] < 0.6
+    means = [s.x0 for s in first.layout.shapes if s.xref == "x2" and s.line.dash == "dot"]
+    assert means == pytest.approx([2.0, 2.0])
+    with pytest.raises(UserError, match=r"epoch must be in \[1, 4\]"):
+        charts.class_bars(told(), NAMES, epoch=5, order=[0, 1, 2])
+
+
+def test_names_and_order_must_fit() -> None:
+    for names, order in ((NAMES[:2], [0, 1]), (NAMES, [0, 1, 1]), (NAMES, [0, 1])):
+        with pytest.raises(UserError, match="3 classes"):
+            charts.class_maps(told(), names, order=order)
+
+
+def test_fairness_names_the_worst_class_and_dots_the_second_run() -> None:
+    chart = charts.fairness([("one", told()), ("two", told(2))], NAMES, current=3)
+    robust = [t for t in chart.data if t.name == "attacked, one" and t.showlegend]
+    assert values(robust[0].y) == [0.0] * 4
+    assert "cat" in robust[0].customdata[0]
+    assert {t.line.dash for t in chart.data if t.name.endswith("two")} == {"dot"}
+    spread = next(t for t in chart.data if t.name == "attacked, one" and t.xaxis == "x2")
+    assert values(spread.y)[0] == pytest.approx(np.std([0, 0.1, 0.2]) / 0.1)
+    with pytest.raises(UserError, match="one or two runs"):
+        charts.fairness([("a", told())] * 3, NAMES)
+
+
+def test_balances_have_a_panel_each() -> None:
+    events = [
+        {"event": "step", "step": s, "tau_nat": 1 + s / 10, "tau_adv": 1.0, "h_nat": 0.1, "h_adv": 0.4, "w_nat": 0.4,
+         "w_adv": 0.6, "normalised_nat": 0.5, "normalised_adv": math.nan}
+        for s in (1, 2, 3)
+    ]  # fmt: skip
+    run = story(events)
+    chart = charts.balances([("B-MTARD", run)])
+    lines = {(t.name, t.xaxis): values(t.y) for t in chart.data}
+    assert lines["accurate teacher", "x"] == pytest.approx([1.1, 1.2, 1.3])
+    assert lines["robust teacher", "x3"] == pytest.approx([0.6] * 3)
+    assert ("robust teacher", "x4") not in lines
+    assert "tau_nat 1.3" in charts.alt(chart)
+    sent(chart)
+    assert len(charts.balances([("a", run), ("b", run)]).data) == 2 * len(chart.data)
+
+
+def test_a_soft_label_at_two_temperatures() -> None:
+    two = soft_labels(torch.tensor([2.0, 0.0, 1.0]), torch.zeros(3), [1.0, 3.0])
+    chart = charts.soft_label_bars(two, NAMES, true=0, titles=["at 1", "at 3"])
+    shown = {(t.name, t.xaxis): values(t.x) for t in chart.data if t.type == "bar"}
+    assert shown["at 1", "x"] == pytest.approx(two.p[0].tolist())
+    assert shown["at 3", "x2"] == pytest.approx(two.gradient[1].tolist())
+    assert "◆ cat" in chart.layout.yaxis.ticktext[0]
+    sent(chart)
+    many = soft_labels(torch.arange(100.0), torch.zeros(100), [1.0, 2.0])
+    few = charts.soft_label_bars(many, [str(i) for i in range(100)], true=3, titles=["a", "b"])
+    assert len(few.data[0].x) <= 13
+    assert any("◆ 3" in tick for tick in few.layout.yaxis.ticktext)
+    with pytest.raises(UserError, match="two temperatures"):
+        charts.soft_label_bars(soft_labels(torch.zeros(3), torch.zeros(3), [1.0]), NAMES, true=0, titles=["a"])
+
+
+def test_curves_over_tau_mark_where_one_is() -> None:
+    grid = soft_labels(torch.tensor([2.0, 0.0]), torch.zeros(2), torch.linspace(0.5, 5, 10))
+    chart = charts.soft_label_curves(grid, true=0, current=2.0, learned=1.5)
+    assert values(chart.data[1].y) == pytest.approx(grid.entropy.tolist())
+    assert {s.x0 for s in chart.layout.shapes} == {1.0, 2.0, 1.5}
+    sent(chart)
+
+
+def test_gains_colour_only_what_is_sure() -> None:
+    labels = torch.arange(2).repeat_interleave(50)
+    a, b = torch.zeros(100) > 0, (torch.arange(100) < 40) | (torch.arange(100) == 99)
+    part = compare(a, b, labels, 3, resamples=200)
+    chart = charts.gains([("robust", part), ("clean", part)], NAMES, order=[1, 0, 2])
+    dots = chart.data[0]
+    assert values(dots.x)[2:] == [pytest.approx(2), pytest.approx(80), None]
+    assert dots.marker.color[3] == LIGHT.categories[0]
+    assert dots.marker.color[4] == LIGHT.muted
+    assert "no image" in charts.alt(chart)
+    sent(chart)
+    with pytest.raises(UserError, match="must fit"):
+        charts.gains([("robust", part)], NAMES[:2], order=[0, 1])
+
+
+def test_confusion_cells_can_be_clicked_and_the_chosen_is_framed() -> None:
+    chart = charts.confusion([[3, 1, 0], [0, 2, 2], [0, 0, 0]], NAMES, chosen=(1, 2))
+    points = chart.data[-1]
+    assert [list(place) for place in points.customdata] == [[0, 0], [0, 1], [1, 1], [1, 2]]
+    assert list(points.text) == ["3", "1", "2", "2"]
+    (frame,) = chart.layout.shapes
+    assert (frame.x0, frame.y0) == (1.5, 0.5)
+    assert "5 of 8 images right; most often dog is taken for <b>cow</b>, 2 times" in charts.alt(chart)
+    sent(chart)
+    big = charts.confusion(np.eye(100), [str(i) for i in range(100)])
+    assert big.layout.height < 900
+    sent(big)
+    with pytest.raises(UserError, match=r"shape \(3, 3\)"):
+        charts.confusion(np.eye(2), NAMES)
