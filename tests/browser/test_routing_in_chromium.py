@@ -1,0 +1,96 @@
+"""Routing as a visitor uses it: scrubbing moves the maps, a cell opens its filter, a ribbon lists its images."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+import pytest
+
+from tests.pages.routers import AW, stir
+
+pytestmark = pytest.mark.browser
+NAME = "fashion_mnist/stirred"
+
+
+@pytest.fixture(scope="module")
+def routed(server, tmp_path_factory):
+    """The server's address, with one network more whose router says something; gone again afterwards."""
+    (zoo,) = (path for path in tmp_path_factory.getbasetemp().glob("zoo?") if (path / AW).is_dir())
+    shutil.copytree(zoo / AW, zoo / NAME)
+    stir(zoo / NAME)
+    yield server
+    shutil.rmtree(zoo / NAME)
+
+
+def ready(page):
+    page.wait_for_selector(".routes canvas")
+    page.wait_for_selector('[data-testid="stStatusWidget"]', state="detached")
+
+
+def drawn(page):
+    """The maps as they stand: clean, adversarial, difference, conv after conv."""
+    return page.locator(".routes .map canvas").evaluate_all("all => all.map((one) => one.toDataURL())")
+
+
+def step(page):
+    return int(page.locator(".routes").get_attribute("data-step"))
+
+
+def test_scrubbing_moves_the_map_and_asks_the_server_nothing(routed, page):
+    sent: list[object] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    page.goto(f"{routed}/Routing?model={NAME}&eps=0.2")
+    ready(page)
+    page.wait_for_timeout(1000)
+    before, end = len(sent), drawn(page)
+    assert before
+    assert step(page) == 20
+    page.get_by_role("button", name="back to the start").click()
+    assert step(page) == 0
+    start = drawn(page)
+    assert start[0::3] == end[0::3]  # the clean picture's route stays
+    assert all(a != b for a, b in zip(start[1::3], end[1::3], strict=True))
+    page.get_by_role("slider", name="step of the attack").press("End")
+    assert drawn(page) == end
+    assert len(sent) == before
+
+
+def test_a_cell_opens_its_filter_by_mouse_and_by_keyboard(routed, page):
+    page.goto(f"{routed}/Routing?model={NAME}&order=index")
+    ready(page)
+    cells = page.locator('canvas[data-conv="layer2.0.conv1"][data-map="difference"]')
+    box = cells.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 2.5 / 32, box["y"] + box["height"] / 2)
+    page.get_by_text("layer2.0.conv1, filter 2").wait_for()
+    assert "filter=layer2.0.conv1" in page.url
+    cells.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.get_by_text("layer2.0.conv1, filter 1").wait_for()
+
+
+def test_a_click_on_a_ribbon_lists_its_images(routed, page):
+    page.goto(f"{routed}/Routing?model={NAME}&ask=crowd&n=100&steps_pgd=3")
+    ready(page)
+    page.get_by_role("button", name="Follow them").click()
+    ribbon = page.locator(".flows path.ribbon").first
+    ribbon.wait_for()
+    count = int(ribbon.get_attribute("aria-label").split(" ")[0])
+    ribbon.focus()
+    page.keyboard.press("Enter")
+    page.locator(".rl-list img").first.wait_for()
+    assert page.locator(".rl-list img").count() == min(count, 60)
+    page.locator(".flows path.ribbon.chosen").wait_for()
+    other = page.locator(".flows path.ribbon").nth(1)
+    told = other.get_attribute("aria-label")
+    other.evaluate("one => one.dispatchEvent(new MouseEvent('click', {bubbles: true}))")
+    page.locator("strong", has_text=told).wait_for()
+    until(lambda: page.locator(".rl-list img").count() == min(int(told.split(" ")[0]), 60))
+
+
+def until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come true in time"
+        time.sleep(0.05)
