@@ -15,95 +15,41 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
-from robust_core.attacks import AttackSettings
+from robust_core.cards import Borrowed, Card, Doubt, Doubts, Evaluation, Measure, Tally
 from robust_core.folders import write_whole
 from robust_core.models import build
 from robust_core.registry import unknown
 from robust_core.types import Classifier, UserError
 
+__all__ = [
+    "CARD",
+    "HISTORY",
+    "RECIPE",
+    "STATE",
+    "WEIGHTS",
+    "Borrowed",
+    "Card",
+    "Checkpoint",
+    "Doubt",
+    "Doubts",
+    "Evaluation",
+    "Measure",
+    "Tally",
+    "at",
+    "find",
+    "find_all",
+    "load",
+    "read_history",
+    "weights_sha",
+    "write_card",
+    "zoo_folder",
+]
+
 CARD, WEIGHTS, RECIPE, HISTORY = "card.json", "weights.safetensors", "recipe.toml", "history.jsonl"
 STATE = "state"  # what only a run in the making has
-
-
-class Measure(BaseModel):
-    """How many of n test images a network gets right, untouched (attack None) or attacked. Counts, not shares."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    attack: AttackSettings | None = None
-    n: int = Field(gt=0)
-    correct: int = Field(ge=0)
-    class_n: tuple[int, ...]
-    class_correct: tuple[int, ...]
-    data_name: str
-    data_fingerprint: str
-    seconds: float = Field(ge=0)
-
-    @model_validator(mode="after")
-    def _adds_up(self) -> Measure:
-        if len(self.class_n) != len(self.class_correct) or sum(self.class_n) != self.n:
-            raise ValueError("class_n and class_correct must be one number a class, and class_n add up to n")
-        if sum(self.class_correct) != self.correct or any(
-            not 0 <= c <= n for c, n in zip(self.class_correct, self.class_n, strict=True)
-        ):
-            raise ValueError("class_correct must add up to correct and lie in [0, class_n]")
-        return self
-
-    @property
-    def accuracy(self) -> float:
-        return self.correct / self.n
-
-    @property
-    def class_accuracy(self) -> list[float | None]:
-        """None for a class with no image among the n."""
-        return [c / n if n else None for c, n in zip(self.class_correct, self.class_n, strict=True)]
-
-    @property
-    def worst_class(self) -> float:
-        return min(share for share in self.class_accuracy if share is not None)
-
-
-class Card(BaseModel):
-    """What a checkpoint is, and what was measured on it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: int = 1
-    title: str
-    method: str
-    architecture: str
-    options: dict[str, Any] = Field(default_factory=dict)
-    image_shape: tuple[int, int, int]
-    class_names: tuple[str, ...]
-    data_name: str
-    data_fingerprint: str
-    weights_sha256: str
-    parameters: int
-    seed: int
-    train_seconds: float
-    device: str
-    versions: dict[str, str]
-    measures: tuple[Measure, ...] = ()
-    notes: str = ""
-
-    @property
-    def clean(self) -> Measure | None:
-        """Of clean accuracy, the measure on the most images; a later one of equal size counts."""
-        return max((m for m in self.measures if m.attack is None), key=lambda m: m.n, default=None)
-
-    @property
-    def robust(self) -> Measure | None:
-        """Under PGD-20 at the budget first measured, on the most images: the figure the leaderboard quotes."""
-        pgd = [m for m in self.measures if m.attack and m.attack.name == "pgd" and m.attack.steps == 20]
-        return max((m for m in pgd if m.attack == pgd[0].attack), key=lambda m: m.n, default=None)
-
-    def with_measures(self, new: list[Measure]) -> Card:
-        """The card with these measures added; one of the same attack, data and n takes the old one's place."""
-        measures = {(m.attack, m.n, m.data_fingerprint): m for m in (*self.measures, *new)}
-        return self.model_copy(update={"measures": tuple(measures.values())})
 
 
 @dataclass(frozen=True)

@@ -90,3 +90,28 @@ def test_the_best_point_is_returned_not_the_last(halves: Halves, grey: Tensor) -
     visited = torch.stack([step.loss for step in way[:-1]])
     assert (way[-1].loss >= visited.max(dim=0).values - 1e-6).all()
     assert (way[-1].loss > visited[-1]).any()
+
+
+@pytest.mark.parametrize("loss", ["ce", "dlr_t"])
+def test_until_fooled_fools_the_same_images_for_less(loss: str, trained: Trained) -> None:
+    net, x, y = trained[0], trained[1][:100], trained[2][:100]
+    asked = 0
+
+    class Counted(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            nonlocal asked
+            asked += len(x)
+            logits: Tensor = net(x)
+            return logits
+
+    fooled, looks = [], []
+    for until_fooled in (False, True):
+        asked, noise = 0, Noise(0, torch.arange(len(x)))
+        ball = Linf(0.02)
+        x_adv = apgd(Counted(), x, y, ball, steps=30, loss=loss, generator=noise, until_fooled=until_fooled)
+        assert bool((ball.distance(x_adv, x) <= 0.02).all())
+        fooled.append(net(x_adv).argmax(dim=1) != y)
+        looks.append(asked)
+    assert torch.equal(fooled[0], fooled[1])
+    assert 20 < int(fooled[0].sum()) < 90
+    assert looks[1] < 0.97 * looks[0]
