@@ -21,7 +21,7 @@ from robust_core.evaluation import command as evaluation_command
 from robust_core.evaluation.accuracy import measure
 from robust_core.frozen import frozen
 from robust_core.training import commands, control
-from robust_core.training.device import choose_device
+from robust_core.training.device import choose_device, settled
 from robust_core.training.limits import refuse_when_off
 from robust_core.training.loop import Training
 from robust_core.training.memory import memory, refuse_too_large
@@ -53,7 +53,7 @@ def train(
     with ranks.joined(choose_device(device)) as where:
         ready = _made_ready(chosen, where)
         if ranks.rank() == 0:
-            Run.create(run_.folder, chosen)
+            Run.create(run_.folder, settled(chosen, where))
         ranks.wait()
         with working(run_) as work:
             _train(run_, work, *ready)
@@ -107,11 +107,11 @@ def _train(run_: Run, work: Work, splits: Splits, teachers: dict[str, Classifier
 
 def _say_if_stopped(run_: Run, work: Work) -> None:
     if work.reason:
-        card = (run_.folder / checkpoints.CARD).is_file()
-        way = f"it is trained; measure it with: python -m robust_core measure {run_.folder}"
-        way = way if card else f"go on with: python -m robust_core resume {run_.folder}"
-        typer.echo(f"stopped ({work.reason}); {way}")
-        raise typer.Exit(3)
+        trained = (run_.folder / checkpoints.CARD).is_file()
+        way = "it is trained; measure it with: {} measure {}" if trained else "go on with: {} resume {}"
+        typer.echo(f"stopped ({work.reason}); " + way.format("python -m robust_core", run_.folder))
+        # torchrun would take any other number for a crash, and start the run again.
+        raise typer.Exit(0 if ranks.together() else 3)
 
 
 def _tell(event: dict[str, Any]) -> None:

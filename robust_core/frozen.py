@@ -37,8 +37,8 @@ class Frozen:
             for conv, norm in getattr(module, "norms", ()):
                 self._fix(module, self._inner.get_submodule(name), conv, norm)
         for module in self._inner.modules():
-            if isinstance(module, nn.ReLU):
-                module.inplace = True  # what it reads is nobody else's: a conv's output, or a fresh sum
+            if isinstance(module, nn.ReLU) and (self._folded or self._exchanged):
+                module.inplace = True  # in a network known here what it reads is a fresh output, and nobody else's
         self._inner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         _lower(self._inner, dtype)
         self._pairs = self._untouched_tensors()

@@ -16,10 +16,15 @@ from torch import Tensor, nn
 from robust_core.types import UserError
 
 
+def together() -> bool:
+    """Was this process started as one of several?"""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
 @contextmanager
 def joined(device: torch.device) -> Iterator[torch.device]:
     """Joins the processes torchrun started, and parts from them; gives this process's own device."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if not together():
         yield device
         return
     if device.type == "cuda":
@@ -102,6 +107,9 @@ class SharedBatchNorm(nn.BatchNorm2d):
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
+        if x.dtype != torch.float32:  # sums over a batch need more than the 8 bits of bfloat16
+            with torch.autocast(x.device.type, enabled=False):
+                return self.forward(x.float()).to(x.dtype)
         n = x.numel() // x.shape[1] * world()
         centre: Tensor = _Sum.apply(x.sum(dim=(0, 2, 3))) / n
         apart = x - centre[:, None, None]

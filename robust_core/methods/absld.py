@@ -32,8 +32,8 @@ class SoftLabels(Objective):
     """Distils a robust teacher that sees the clean image only; three levers for hard classes, alone or together.
 
     temperatures: ABSLD's class temperatures, moved by temperature_rate η (it falls with the learning rate).
-    weights: each image weighs as its class: (1/(κ_k + 1e-5))², κ_k the mean number of points of the inner attack's way
-    that class k survives, rescaled to mean 1, clipped to [5/6, 5/2], in force from the next epoch on (Fair-ARD).
+    weights: each image weighs as its class: (1/(κ_k + 1e-5))², κ_k the mean number of steps of the inner attack that
+    class k survives, rescaled to mean 1, clipped to [5/6, 5/2], in force from the next epoch on (Fair-ARD).
     margins: class k is attacked with its own ε_k, moved like τ but upwards for hard classes, by margin_rate a share of
     ε, within [½, 1½] of ε; the papers leave the rule open, this one is ours. adv_share: 5/6.
     """
@@ -78,8 +78,9 @@ class SoftLabels(Objective):
         survived = torch.zeros(len(y), dtype=torch.float64)
 
         def count(step: Step) -> None:
-            alive.logical_and_(step.margin.cpu() > 0)
-            survived.add_(alive)
+            if step.index:  # point 0 is the start
+                alive.logical_and_(step.margin.cpu() > 0)
+                survived.add_(alive)
 
         eps = learner.ball.eps * margin if self.levers["margins"] else None
         x_adv = learner.perturb(batch, away_from(p_adv), eps=eps, on_step=count if self.levers["weights"] else None)

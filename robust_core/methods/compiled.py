@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch._dynamo.exc import TorchDynamoException
 
 
 class Compiled:
-    """Calls the compiled function; once that fails (no C++ compiler, an unknown construct), warns and calls the plain
-    one from then on. Results agree up to rounding."""
+    """Calls the compiled function; where it cannot be compiled (no C++ compiler, an unknown construct), warns and calls
+    the plain one from then on. Results agree up to rounding. What the function itself raises is raised."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._plain = function
@@ -21,7 +22,7 @@ class Compiled:
         if self._fast is not None:
             try:
                 return self._fast(*args, **kwargs)
-            except Exception as error:  # whatever a compiler may raise
+            except TorchDynamoException as error:
                 reason = str(error).strip().splitlines()
                 told = reason[0] if reason else type(error).__name__
                 warnings.warn(f"torch.compile is left out: {told}", RuntimeWarning, stacklevel=2)

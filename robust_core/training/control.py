@@ -20,7 +20,7 @@ import torch
 from robust_core import data
 from robust_core.checkpoints import CARD, HISTORY, RECIPE, STATE, WEIGHTS
 from robust_core.training import changes
-from robust_core.training.device import choose_device
+from robust_core.training.device import choose_device, settled
 from robust_core.training.limits import limits, refuse_when_off
 from robust_core.training.memory import memory, refuse_too_large
 from robust_core.training.progress import read_progress
@@ -77,7 +77,7 @@ def start(
         folder = _free_folder(name or recipe.title) if to is None else _below_runs(to)
         _refuse_full()
         number = next_number()
-        Run.create(folder, recipe)
+        Run.create(folder, settled(recipe, choose_device(device)))
         write_record(folder, Record(phase="queued", number=number, device=device, cwd=os.getcwd()))
         promote_held()
     return folder

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import torch
 
+from robust_core.training.recipe import Recipe
 from robust_core.types import UserError
 
 
@@ -21,6 +22,12 @@ def choose_device(name: str = "auto") -> torch.device:
     if name.split(":")[0] not in present:
         raise UserError(f"device {name!r} is not here; this machine has: {', '.join(present)}")
     return torch.device(name)
+
+
+def settled(recipe: Recipe, device: torch.device) -> Recipe:
+    """The recipe with its precision named, so that a run is resumed in the one it was begun in, wherever that is."""
+    named = "bfloat16" if choose_precision(recipe.precision, device) == torch.bfloat16 else "float32"
+    return recipe.model_copy(update={"precision": named})
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:

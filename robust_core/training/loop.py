@@ -113,11 +113,14 @@ class Training:
         state = self.run.load_state()
         ranks.wait()  # until all have read it, nobody writes
         if state is None:
-            self._log({"event": "start", "parameters": sum(p.numel() for p in self.net.parameters())})
+            about = {"parameters": sum(p.numel() for p in self.net.parameters()), "device": self.device.type}
+            about |= {"precision": str(self.learner.dtype).removeprefix("torch."), "processes": ranks.world()}
+            self._log({"event": "start", **about})
             self._save()  # so that there is always something to go on from
         else:
             self._restore(state)
-            self.on_event({"event": "resume", "step": self.step, "of": self.total})
+            if ranks.rank() == 0:
+                self.on_event({"event": "resume", "step": self.step, "of": self.total})
         self.changes = Changes(self.run, self.step)
         self._follow(self.changes.recipe)
         started, saved = time.perf_counter() - self.seconds, time.perf_counter()

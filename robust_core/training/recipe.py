@@ -77,6 +77,15 @@ class SchedulePart(_Part):
     milestones: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(), strict=False)
     average: float = Field(default=0.0, ge=0, lt=1)
 
+    @model_validator(mode="after")
+    def _milestones_are_those_of_multistep(self) -> SchedulePart:
+        if bool(self.milestones) != (self.shape == "multistep"):
+            raise UserError(
+                f"milestones are the epochs at which shape = 'multistep' divides the rate by ten, and only there: got "
+                f"shape {self.shape!r} with milestones {list(self.milestones)}"
+            )
+        return self
+
 
 class ValidationPart(_Part):
     """What selection looks at after each epoch, on held-out training images, never on test images."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch._dynamo.exc import TorchDynamoException
 
 from robust_core.methods.compiled import Compiled
 
@@ -11,7 +12,7 @@ from robust_core.methods.compiled import Compiled
 def test_what_cannot_be_compiled_is_called_plainly_with_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(function: object) -> object:
         def fails(x: torch.Tensor) -> torch.Tensor:
-            raise RuntimeError("no compiler here\nlong story")
+            raise TorchDynamoException("no compiler here\nlong story")
 
         return fails
 
@@ -21,6 +22,12 @@ def test_what_cannot_be_compiled_is_called_plainly_with_one_warning(monkeypatch:
     with pytest.warns(RuntimeWarning, match="torch.compile is left out: no compiler here"):
         assert torch.equal(double(x), 2 * x)
     assert torch.equal(double(x), 2 * x)  # warnings are errors here: a second one would fail
+
+
+def test_what_the_function_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda function: function)
+    with pytest.raises(ZeroDivisionError):
+        Compiled(lambda x: x / 0)(1)
 
 
 def test_what_can_be_compiled_is(monkeypatch: pytest.MonkeyPatch) -> None:

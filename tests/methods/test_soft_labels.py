@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 
+from robust_core.attacks import Step
 from robust_core.methods import Batch, make
 from robust_core.methods.absld import SoftLabels, class_weights, lean
 from robust_core.methods.objective import away_from, divergence, reduced
-from robust_core.types import UserError
+from robust_core.types import Route, UserError
 from tests.methods.by_hand import kl, says, setting, softmax, tiny_batch, tiny_learner
 
 
@@ -132,18 +134,36 @@ def test_inner_attack_of_soft_labels_climbs_the_teacher_s_divergence() -> None:
     assert not torch.equal(x_adv, learner.perturb(tiny_batch()))
 
 
-def test_weights_count_survived_points_and_act_on_the_next_epoch() -> None:
-    learner, objective = tiny_learner(), make("fair_rslad")
-    before = objective.loss(learner, tiny_batch()).total
+def test_weights_count_survived_steps_and_act_on_the_next_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, objective, batch = tiny_learner(), make("fair_rslad"), tiny_batch()
+    lasts = batch.y % 3  # image i stands for so many steps of three
+
+    def told_way(batch: Batch, loss: object, *, eps: object, on_step: Callable[[Step], None]) -> torch.Tensor:
+        for index in range(4):  # the start, then three steps
+            margin = torch.where(lasts >= index, 1.0, -1.0)
+            on_step(
+                Step(
+                    index=index,
+                    x=batch.x,
+                    logits=torch.zeros(len(batch.x), 10),
+                    loss=margin,
+                    margin=margin,
+                    route=Route(),
+                )
+            )
+        return batch.x
+
+    monkeypatch.setattr(learner, "perturb", told_way)
+    before = objective.loss(learner, batch).total
     told = objective.end_epoch()
-    assert all(0 <= s <= 4 for s in told["class_survived"])
+    assert told["class_survived"] == [float(k % 3) if k in batch.y.tolist() else None for k in range(10)]
     expected = class_weights(
         torch.tensor(told["class_survived"], dtype=torch.float64), torch.ones(10, dtype=torch.bool)
     )
     assert told["class_weight"] == pytest.approx(expected.tolist())
     assert told["class_tau_adv"] == [1.0] * 10
-    if set(told["class_weight"]) != {1.0}:
-        assert objective.loss(learner, tiny_batch()).total != before
+    assert len(set(told["class_weight"])) > 1
+    assert objective.loss(learner, batch).total != before
 
 
 def test_margins_give_each_class_its_own_budget() -> None:

@@ -51,3 +51,30 @@ def test_an_epoch_of(objective: str, architecture: str, few: Splits, tmp_path: P
     assert TOLD[architecture] <= told.keys()
     assert all(math.isfinite(value) for value in told.values() if isinstance(value, float))
     assert (run.folder / "weights.safetensors").is_file()
+
+
+def test_precision_and_compile_reach_the_passes(few: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[object] = []
+    monkeypatch.setattr(torch, "compile", lambda function: compiled.append(function) or function)
+    recipe = Recipe.model_validate(
+        {
+            "title": "low",
+            "data": {"name": "fashion_mnist_small", "holdout": 20},
+            "model": {"architecture": "aw_net", "options": {"width": 4, "blocks": [1], "stem_stride": 2}},
+            "objective": {"name": "adversarial", "options": {"clean_weight": 0.5}},
+            "attack": {"name": "pgd", "eps": 0.1, "steps": 1},
+            "schedule": {"epochs": 1, "batch_size": 20},
+            "validation": {"attack": {"name": "pgd", "eps": 0.1, "steps": 1}},
+            "precision": "bfloat16",
+            "compile": True,
+        }
+    )
+    run = Run.create(tmp_path / "run", recipe)
+    training = Training(run, few, device=torch.device("cpu"), on_event=lambda event: None)
+    seen: list[torch.dtype] = []
+    training.net.backbone.conv1.register_forward_hook(lambda module, x, y: seen.append(y.dtype))  # type: ignore[union-attr]
+    assert training.train()
+    assert compiled == [training.net.trace]
+    assert torch.bfloat16 in seen
+    assert read_history(run.folder)[0]["precision"] == "bfloat16"
+    assert all(p.dtype == torch.float32 for p in training.net.parameters())

@@ -1,0 +1,40 @@
+"""What the benchmarks compare computes the same: a speed against other mathematics would say nothing."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+from benchmarks import plain
+from benchmarks.training_step import CASES, EPS, Ours
+from robust_core.models import build
+from tests.conftest import TINY
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_plain_step_is_our_step(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The inner attack left out: it begins at random on both sides."""
+    method, architecture, loop = CASES[case]
+    net = build(architecture, in_channels=1, num_classes=10, seed=0, **TINY)
+    teachers = {
+        role: build("residual", in_channels=1, num_classes=10, seed=n + 1, **TINY).eval()
+        for n, role in enumerate(("clean", "robust"))
+    }
+    theirs = plain.Step(copy.deepcopy(net), teachers, method, eps=EPS, steps=0, loop=loop)
+    ours = Ours(copy.deepcopy(net), copy.deepcopy(teachers), method)
+    monkeypatch.setattr(ours.learner, "perturb", lambda batch, *args, **kwargs: batch.x)
+    x, y = torch.rand(8, 1, 28, 28, generator=torch.Generator().manual_seed(0)), torch.arange(8)
+    for _ in range(2):
+        assert theirs(x, y) == pytest.approx(ours(x, y), rel=1e-4)
+    for (name, a), b in zip(theirs.net.named_parameters(), ours.net.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_the_plain_network_is_the_network(loop: bool, images: torch.Tensor) -> None:
+    net = build("aw_net", in_channels=1, num_classes=10, seed=0, **TINY).eval()
+    logits, p_type = plain.forward(net, images, loop=loop)
+    torch.testing.assert_close(logits, net(images), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(p_type, net.trace(images).route.p_type)
