@@ -23,6 +23,9 @@ PAGES = (  # path from the app's folder, label, icon; a page joins by one line, 
     ("pages/1_Perturb.py", "Perturb", ":material/blur_on:"),
     ("pages/2_Routing.py", "Routing", ":material/alt_route:"),
     ("pages/3_Temperatures.py", "Temperatures", ":material/thermostat:"),
+    ("pages/4_Train.py", "Train", ":material/model_training:"),
+    ("pages/5_Compare.py", "Compare", ":material/leaderboard:"),
+    ("pages/6_Library.py", "Library", ":material/inventory_2:"),
 )
 
 
