@@ -22,13 +22,12 @@ from robust_core.evaluation.accuracy import measure
 from robust_core.frozen import frozen
 from robust_core.training import commands, control
 from robust_core.training.device import choose_device, settled
+from robust_core.training.fit import fitting_teachers
 from robust_core.training.limits import refuse_when_off
 from robust_core.training.loop import Training
-from robust_core.training.memory import memory, refuse_too_large
 from robust_core.training.publish import publish
 from robust_core.training.recipe import Recipe, parse_override, parse_value, read_recipe
 from robust_core.training.run import Run, runs_folder
-from robust_core.training.teachers import load_teachers
 from robust_core.training.work import Work, working
 from robust_core.types import Classifier, ImageSet, Splits, UserError
 
@@ -52,9 +51,9 @@ def train(
     run_ = Run(to or runs_folder() / recipe.stem)
     with ranks.joined(choose_device(device)) as where:
         ready = _made_ready(chosen, where)
-        if ranks.rank() == 0:
-            Run.create(run_.folder, settled(chosen, where))
-        ranks.wait()
+        with ranks.agreed():
+            if ranks.rank() == 0:
+                Run.create(run_.folder, settled(chosen, where))
         with working(run_) as work:
             _train(run_, work, *ready)
     _say_if_stopped(run_, work)
@@ -83,13 +82,13 @@ def resume(
 
 def _made_ready(recipe: Recipe, where: torch.device) -> tuple[Splits, dict[str, Classifier], torch.device]:
     """Data, teachers and device: all that can be wrong with a recipe shows before there is a folder."""
-    if ranks.rank():
-        ranks.wait()  # the first process downloads, the others read
-    splits = data.load(recipe.data.name, progress=_count("loading"))
-    if ranks.rank() == 0:
-        ranks.wait()
-    refuse_too_large(memory(recipe, splits.train, where), where)
-    return splits, load_teachers(recipe, splits.train, where), where
+    with ranks.agreed():
+        if ranks.first_here():  # it downloads, the others of its machine read
+            data.load(recipe.data.name, progress=_count("loading"))
+    with ranks.agreed():
+        splits = data.load(recipe.data.name)
+        teachers = fitting_teachers(recipe, splits.train, where)
+    return splits, teachers, where
 
 
 def _train(run_: Run, work: Work, splits: Splits, teachers: dict[str, Classifier], where: torch.device) -> None:
@@ -288,7 +287,8 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        typer.echo(f"error: {error}", err=True)
+        if ranks.leads():  # the others have the same to say
+            typer.echo(f"error: {error}", err=True)
         raise SystemExit(2) from error
     except OSError as error:
         typer.echo(f"error: {error.filename or 'writing'}: {error.strerror or error}", err=True)

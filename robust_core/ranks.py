@@ -78,6 +78,49 @@ def wait() -> None:
         dist.barrier()
 
 
+def leads() -> bool:
+    """Is this the first process, the one that writes and speaks? Known before it joins and after it has parted."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def first_here() -> bool:
+    """Is this the first process of its machine, the one that fetches what the others find there?"""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def beside() -> int:
+    """How many of the processes share this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+def said(text: str, *, by: int = 0) -> str:
+    """What the process of rank `by` says, in all of them."""
+    if not _several():
+        return text
+    letters = torch.tensor(list(text.encode()) if rank() == by else [], dtype=torch.int64)
+    whole = torch.zeros(int(total(torch.tensor(len(letters)))), dtype=torch.int64)
+    if rank() == by:
+        whole.copy_(letters)
+    return bytes(total(whole).tolist()).decode()
+
+
+@contextmanager
+def agreed() -> Iterator[None]:
+    """What is a UserError in one process is one in all, so that none waits for one that is gone. A meeting point."""
+    problem = ""
+    try:
+        yield
+    except UserError as error:
+        if not _several():
+            raise
+        problem = str(error)
+    told = torch.zeros(world())
+    told[rank()] = float(bool(problem))
+    wrong = total(told)
+    if wrong.any():
+        raise UserError(said(problem, by=int(wrong.argmax())))
+
+
 def _several() -> bool:
     return dist.is_available() and dist.is_initialized()
 

@@ -13,16 +13,15 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float, Int64
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from robust_core import ranks
-from robust_core.attacks import BALLS, AttackSettings, Noise, OnStep, pgd
+from robust_core.attacks import AttackSettings, Ball, Noise, OnStep, pgd
 from robust_core.attacks.losses import AttackLoss
 from robust_core.attacks.noise import as_noise
 from robust_core.frozen import Frozen, frozen
 from robust_core.methods.compiled import Compiled
-from robust_core.models.aw_net import AWNet
 from robust_core.routed import Routed
 from robust_core.types import TYPES, Classifier, Route, Routing, Trace
 
@@ -110,21 +109,27 @@ class Learner:
         self.net, self.attack, self.route, self.dtype = net, attack, route, dtype
         self.teachers = {role: frozen(teacher, dtype) for role, teacher in (teachers or {}).items()}
         self._compiled: Callable[..., Trace] | None = Compiled(net.trace) if compiled else None
-        self.ball = BALLS[attack.norm](attack.eps)
         self.frozen = Frozen(net, dtype)
         self._terms = Terms(values={})
         self._load: dict[str, list[float]] = {}  # images each expert of each conv took since the epoch began
 
     @property
-    def typed(self) -> bool:
-        """Does the network tell clean from adversarial images, and mix its norms by that?"""
-        return isinstance(self.net, AWNet)
+    def ball(self) -> Ball:
+        """The inner attack's, as it is now."""
+        return self.attack.ball
 
     @torch.no_grad()
     def taught(self, role: str, x: Images) -> Logits:
         """A teacher's logits. The role is one the objective names in `teachers`."""
         logits: Tensor = self.teachers[role](x)
         return logits
+
+    def view(self, batch: Batch) -> Classifier:
+        """The network as this step's inner attack sees it: today's weights, in eval mode, on inner_attack's path."""
+        view, way = self.frozen.refresh(), self.route.inner_attack
+        if self.net.typed and (way == "adv" or (way == "both" and batch.step % 2)):
+            return Routed(view, Routing(p_type="adversarial"))
+        return view
 
     def perturb(
         self,
@@ -134,13 +139,9 @@ class Learner:
         eps: Float[Tensor, " n"] | None = None,
         on_step: OnStep | None = None,
     ) -> Images:
-        """The inner attack: PGD on the eval-mode network with today's weights. eps: one an image, else the ball's."""
-        view: nn.Module = self.frozen.refresh()
-        way = self.route.inner_attack
-        if self.typed and (way == "adv" or (way == "both" and batch.step % 2)):
-            view = Routed(self.frozen.view, Routing(p_type="adversarial"))
+        """The inner attack: PGD on `view`. eps: one an image, else the ball's."""
         return pgd(
-            view,
+            self.view(batch),
             batch.x,
             batch.y,
             self.ball if eps is None else type(self.ball)(eps),
@@ -163,7 +164,7 @@ class Learner:
 
     def pair(self, batch: Batch, x_adv: Images) -> tuple[Logits, Logits]:
         """Both. One joint batch where the norms are to see what inference will show them; two where types are told."""
-        if not self.typed or self.route.train_mix == "hard":
+        if not self.net.typed or self.route.train_mix == "hard":
             return self.clean(batch), self.adversarial(batch, x_adv)
         n = len(batch.x)
         types = torch.arange(2).repeat_interleave(n)
@@ -190,7 +191,7 @@ class Learner:
         self._load = dict(state["load"])
 
     def _pass(self, batch: Batch, x: Images, types: Int64[Tensor, " m"]) -> Logits:
-        if self.typed:
+        if self.net.typed:
             types = types.to(x.device)
             seen = self._student(x, self._training_route(batch, types))
             self._judge_types(seen.free, types)

@@ -20,7 +20,7 @@ class Trades(Objective):
 
     def loss(self, learner: Learner, batch: Batch) -> Terms:
         with torch.no_grad():
-            own = learner.frozen.refresh()(batch.x).softmax(dim=1)
+            own = learner.view(batch)(batch.x).softmax(dim=1)
 
         x_adv = learner.perturb(batch, away_from(own))
         clean, adversarial = learner.pair(batch, x_adv)

@@ -90,6 +90,8 @@ class AWNet(Classifier):
     Raises UserError for an unknown mix, and in `trace` for a routing that does not fit.
     """
 
+    typed = True
+
     def __init__(
         self,
         *,

@@ -49,7 +49,7 @@ class Changes:
 
     def __init__(self, run: Run, step: int) -> None:
         self._folder = run.folder / STATE
-        self._taken = _lines(self._folder / TAKEN)
+        self._taken: list[Change] = list(_lines(self._folder / TAKEN))
         self._next = sum(change["step"] < step for change in self._taken)
         self._seen = 0  # bytes of ASKED when last read
         self.recipe = run.recipe
@@ -59,7 +59,7 @@ class Changes:
     def take(self, step: int) -> bool:
         """Notes what was newly asked for, to be taken before this step; True where that is something.
 
-        Of several processes that train together, one takes and all then `reread`. A look at a file's size.
+        Of several processes that train together, one takes and tells all what it has `taken`. A look at a file's size.
         """
         try:
             size = os.stat(self._folder / ASKED).st_size
@@ -71,10 +71,16 @@ class Changes:
         new = _lines(self._folder / ASKED)[len(self._taken) :]
         for change in new:
             _append(self._folder / TAKEN, {**change, "step": step})
+            self._taken.append({**change, "step": step})
         return bool(new)
 
-    def reread(self) -> None:
-        self._taken = _lines(self._folder / TAKEN)
+    @property
+    def taken(self) -> list[Change]:
+        """All changes so far, each with the step it was taken at; `told` is the other side of it."""
+        return self._taken
+
+    def told(self, taken: list[Change]) -> None:
+        self._taken = taken
 
     def due(self, step: int) -> list[Change]:
         """The changes to take before this step, in order; `recipe` then is what they make of it."""

@@ -21,15 +21,14 @@ from robust_core import data
 from robust_core.checkpoints import CARD, HISTORY, RECIPE, STATE, WEIGHTS
 from robust_core.training import changes
 from robust_core.training.device import choose_device, settled
+from robust_core.training.fit import fitting_teachers
 from robust_core.training.limits import limits, refuse_when_off
-from robust_core.training.memory import memory, refuse_too_large
 from robust_core.training.progress import read_progress
 from robust_core.training.queue import next_number, promote, promote_held, queue_held, standing
 from robust_core.training.recipe import Recipe
 from robust_core.training.record import Record, ask_to_stop, read_record, write_record
 from robust_core.training.run import Run, runs_folder
 from robust_core.training.status import Seen, Status, look, run_folders, status_of
-from robust_core.training.teachers import load_teachers
 from robust_core.types import ImageSet, UserError
 
 __all__ = ["Seen", "Status", "change", "discard", "find", "look", "resume", "runs", "start", "stop", "wait"]
@@ -166,8 +165,7 @@ def _refuse_unfit(recipe: Recipe, device: str, images: ImageSet | None) -> None:
     where: torch.device = choose_device(device)
     if images is not None or data.available().get(recipe.data.name, True):
         train = data.load(recipe.data.name).train if images is None else images
-        load_teachers(recipe, train, where)
-        refuse_too_large(memory(recipe, train, where), where)
+        fitting_teachers(recipe, train, where)
 
 
 def _refuse_full() -> None:

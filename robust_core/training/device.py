@@ -21,7 +21,10 @@ def choose_device(name: str = "auto") -> torch.device:
         return torch.device(next(iter(present)))
     if name.split(":")[0] not in present:
         raise UserError(f"device {name!r} is not here; this machine has: {', '.join(present)}")
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise UserError(f"device {name!r} is not one; write {', '.join(present)}, or cuda:1 for the second") from error
 
 
 def settled(recipe: Recipe, device: torch.device) -> Recipe:

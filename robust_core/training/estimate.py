@@ -56,7 +56,7 @@ def estimate(
 ) -> Estimate:
     """Takes timed steps for about `budget` seconds, at least one. Only as true as the machine is idle, and as it uses
     the threads that the run will use. Raises UserError where the recipe would not fit the memory."""
-    needed = memory(recipe, data.train, device)
+    needed = memory(recipe, data.train, device, teachers)
     refuse_too_large(needed, device)
     with tempfile.TemporaryDirectory() as folder:
         made = Run.create(Path(folder) / "run", recipe)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import math
+import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,8 +26,9 @@ from robust_core.models import build
 from robust_core.models.backbone import Backbone
 from robust_core.training.changes import Changes
 from robust_core.training.device import choose_precision
-from robust_core.training.recipe import Recipe, SchedulePart
+from robust_core.training.recipe import Recipe
 from robust_core.training.run import Run, State
+from robust_core.training.schedule import learning_rate, steps_per_epoch
 from robust_core.types import Classifier, ImageSet, Splits, UserError
 
 LOG_EVERY = 20  # steps
@@ -38,17 +39,6 @@ def draw(seed: int, stream: str, number: int) -> torch.Generator:
     """The generator of one place in the run. Hashed: CPU generators look at 32 bits of their seed only."""
     digest = hashlib.blake2s(f"{seed}/{stream}/{number}".encode(), digest_size=4).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, "big"))
-
-
-def learning_rate(schedule: SchedulePart, step: int, total: int, per_epoch: int) -> float:
-    """The rate of one step: linear rise over the warm-up, then the schedule's fall."""
-    rise = schedule.warmup * total
-    if step < rise:
-        return schedule.lr * (step + 1) / rise
-    if schedule.shape == "multistep":
-        return schedule.lr * 0.1 ** sum(step >= m * per_epoch for m in schedule.milestones)
-    done = (step - rise) / max(total - rise, 1)
-    return schedule.lr * ((1 - done) if schedule.shape == "linear" else (1 + math.cos(math.pi * done)) / 2)
 
 
 class Lesson(nn.Module):
@@ -100,9 +90,7 @@ class Training:
             weight_decay=schedule.weight_decay,
             nesterov=schedule.nesterov and schedule.momentum > 0,
         )
-        self.per_epoch = len(self.images) // schedule.batch_size
-        if self.per_epoch == 0:
-            raise UserError(f"batch_size {schedule.batch_size} is larger than the {len(self.images)} training images")
+        self.per_epoch = steps_per_epoch(recipe, len(data.train))
         self.total = self.per_epoch * schedule.epochs
         self.mean = {k: v.detach().clone() for k, v in self.net.state_dict().items()} if schedule.average else {}
         self.step, self.seconds, self.best = 0, 0.0, -1.0
@@ -110,8 +98,9 @@ class Training:
 
     def train(self, *, stop: Callable[[], bool] = lambda: False) -> bool:
         """True when the run is complete, False when it was stopped; either way its state is saved."""
-        state = self.run.load_state()
-        ranks.wait()  # until all have read it, nobody writes
+        with ranks.agreed():  # until all have read it, nobody writes
+            state = self.run.load_state()
+        self._refuse_two_folders(state)
         if state is None:
             about = {"parameters": sum(p.numel() for p in self.net.parameters()), "device": self.device.type}
             about |= {"precision": str(self.learner.dtype).removeprefix("torch."), "processes": ranks.world()}
@@ -145,15 +134,23 @@ class Training:
                 saved = time.perf_counter()
         return True
 
+    @staticmethod
+    def _refuse_two_folders(state: State | None) -> None:
+        """Processes on machines that do not share the folder would go on from different steps."""
+        step = None if state is None else state.facts["step"]
+        with ranks.agreed():
+            if (first := json.loads(ranks.said(json.dumps(step)))) != step:
+                raise UserError(f"the processes see different states, of step {first} and {step}: share the run folder")
+
     def _take_changes(self) -> None:
         if ranks.any_of(ranks.rank() == 0 and self.changes.take(self.step)):
-            self.changes.reread()
+            self.changes.told(json.loads(ranks.said(json.dumps(self.changes.taken))))
         for change in self.changes.due(self.step):
             self._log({"event": "change", "step": self.step, **change})
             self._follow(self.changes.recipe)
 
     def _follow(self, recipe: Recipe) -> None:
-        self.recipe, self.learner.attack, self.learner.ball = recipe, recipe.attack, recipe.attack.ball
+        self.recipe, self.learner.attack = recipe, recipe.attack
 
     @property
     def epoch(self) -> int:

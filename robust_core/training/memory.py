@@ -6,19 +6,22 @@ goes inside them. Peaks measured on a CPU (residual, AW-Net, MoE; batches of 64 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from robust_core import ranks
 from robust_core.training.device import choose_precision
 from robust_core.training.loop import fresh_network
 from robust_core.training.recipe import Recipe
-from robust_core.types import ImageSet, UserError
+from robust_core.types import Classifier, ImageSet, UserError
 
 PROGRAM = 350e6  # bytes: Python with torch, before anything is loaded
 COPIES = 8  # of the weights: net, gradient, momentum, frozen view, running mean, validation's two, one to be written
+TEACHERS = 2  # copies of a teacher: as loaded, and its frozen view
 PASSES = 2  # that autograd keeps at once: clean and adversarial
 PASSING = 1.6  # with what comes and goes beside what is kept
 JUDGED = 256  # images in a batch of validation, attacked
@@ -44,17 +47,21 @@ class Memory:
         return f"about {self.total / 1e6:,.0f} MB ({', '.join(f'{p} {getattr(self, p) / 1e6:,.0f}' for p in parts)})"
 
 
-def memory(recipe: Recipe, train: ImageSet, device: torch.device) -> Memory:
-    """What training this recipe on these images takes there. Runs the network on four images, on the CPU."""
+def memory(
+    recipe: Recipe, train: ImageSet, device: torch.device, teachers: Mapping[str, Classifier] | None = None
+) -> Memory:
+    """What one process training this recipe takes there; of several, its part. Runs the network on four images, on the
+    CPU. Teachers weigh, but keep no activations."""
     net = fresh_network(recipe, train).train()
     dtype = choose_precision(recipe.precision, device)
     few, more = _kept(net, train, 2, dtype), _kept(net, train, 4, dtype)
     parameters = sum(p.numel() for p in net.parameters())
-    images = max(recipe.schedule.batch_size * PASSES, JUDGED)
+    images = max(recipe.schedule.batch_size * PASSES // ranks.world(), JUDGED)
+    taught = sum(p.numel() for teacher in (teachers or {}).values() for p in teacher.parameters())
     return Memory(
         parameters=parameters,
         data=2.0 * train.images.nbytes,
-        weights=4.0 * parameters * COPIES,
+        weights=4.0 * (parameters * COPIES + taught * TEACHERS),
         activations=(more - few) / 2 * images * PASSING,
     )
 
@@ -82,9 +89,11 @@ def available(device: torch.device) -> float:
 def refuse_too_large(needed: Memory, device: torch.device) -> None:
     """Raises UserError, with the estimate, where the device has less than that free."""
     free = available(device)
-    if needed.total > free:
+    several = ranks.beside() if device.type == "cpu" else 1  # on GPUs each has its own
+    if needed.total * several > free:
+        each = f" in each of {several} processes" if several > 1 else ""
         raise UserError(
-            f"this recipe takes {needed.describe()}, and {device} has {free / 1e6:,.0f} MB free: "
+            f"this recipe takes {needed.describe()}{each}, and {device} has {free / 1e6:,.0f} MB free: "
             "a smaller schedule.batch_size, or a narrower network, takes less"
         )
 

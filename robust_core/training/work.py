@@ -10,7 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -55,13 +55,16 @@ def working(run: Run) -> Iterator[Work]:
     recorded as the run's failure and goes on its way; a full disk is a stop, for the last good state is still there.
     """
     if ranks.rank():  # of several processes that train together, the first keeps the folder
-        work = Work(run.folder, "", float("inf"))
+        with ranks.agreed():
+            work = Work(run.folder, "", float("inf"))
         with _signals(work):
             yield work
         return
     try:
-        with run.held():
-            record, seconds = _take_up(run.folder)
+        with ExitStack() as held:
+            with ranks.agreed():
+                held.enter_context(run.held())
+                record, seconds = _take_up(run.folder)
             work = Work(run.folder, record.process, seconds)
             try:
                 with _signals(work):

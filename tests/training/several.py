@@ -1,4 +1,4 @@
-"""A training that `torchrun` or plain Python may run: `-m tests.training.several FOLDER OBJECTIVE ARCHITECTURE`."""
+"""A training for `torchrun` or plain Python: `-m tests.training.several FOLDER OBJECTIVE ARCHITECTURE [EPOCHS]`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from robust_core.training.run import Run
 from robust_core.types import Splits
 
 
-def recipe(objective: str, architecture: str) -> Recipe:
+def recipe(objective: str, architecture: str, epochs: int) -> Recipe:
     options = {"weights": True, "margins": True} if objective == "absld" else {}
     return Recipe.model_validate(
         {
@@ -28,13 +28,13 @@ def recipe(objective: str, architecture: str) -> Recipe:
             # L2: the sign of a gradient near zero is a coin that rounding throws.
             "attack": {"name": "pgd", "norm": "l2", "eps": 1.0, "steps": 2},
             "route": {"train_mix": "random", "inner_attack": "both"},
-            "schedule": {"epochs": 2, "batch_size": 16, "average": 0.9, "lr": 0.02},
+            "schedule": {"epochs": epochs, "batch_size": 16, "average": 0.9, "lr": 0.02},
             "validation": {"attack": {"name": "pgd", "eps": 0.1, "steps": 2}},
         }
     )
 
 
-def main(folder: Path, objective: str, architecture: str) -> None:
+def main(folder: Path, objective: str, architecture: str, epochs: int = 2) -> None:
     torch.set_num_threads(1)
     loop.LOG_EVERY = 1
     whole = load("fashion_mnist_small")
@@ -46,10 +46,10 @@ def main(folder: Path, objective: str, architecture: str) -> None:
     }
     with ranks.joined(torch.device("cpu")) as device:
         if ranks.rank() == 0 and not folder.exists():
-            Run.create(folder, recipe(objective, architecture))
+            Run.create(folder, recipe(objective, architecture, epochs))
         ranks.wait()
         Training(Run(folder), data, device=device, on_event=lambda event: None, teachers=teachers).train()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], *map(int, sys.argv[4:]))

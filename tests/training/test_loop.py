@@ -18,9 +18,10 @@ from safetensors.torch import load_file
 from robust_core.checkpoints import HISTORY, STATE, WEIGHTS, read_history
 from robust_core.training import loop
 from robust_core.training.device import choose_device
-from robust_core.training.loop import Training, learning_rate
+from robust_core.training.loop import Training
 from robust_core.training.recipe import Recipe, SchedulePart, parse_recipe
 from robust_core.training.run import Run
+from robust_core.training.schedule import learning_rate
 from robust_core.types import ImageSet, Splits, UserError
 
 CPU = torch.device("cpu")
@@ -221,6 +222,8 @@ def test_devices() -> None:
     assert choose_device().type in ("cpu", "cuda", "mps")
     with pytest.raises(UserError, match="this machine has"):
         choose_device("tpu")
+    with pytest.raises(UserError, match="'cpu:x' is not one"):
+        choose_device("cpu:x")
 
 
 @pytest.mark.slow

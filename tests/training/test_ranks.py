@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from robust_core import ranks
-from robust_core.checkpoints import read_history
+from robust_core.checkpoints import HISTORY, read_history
 from robust_core.types import UserError
 from tests.training.several import main
 
@@ -24,19 +29,16 @@ def numbers(event: dict[str, object]) -> dict[str, object]:
     return {key: value for key, value in event.items() if key not in APART}
 
 
-def by_two(folder: Path, objective: str, architecture: str) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["-m", "tests.training.several", str(folder), objective, architecture]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+def start_two(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", *arguments]
+    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def by_two(folder: Path, objective: str, architecture: str, *more: str) -> None:
+    running = start_two("tests.training.several", str(folder), objective, architecture, *more)
+    _, said = running.communicate(timeout=240)
+    assert running.returncode == 0, said[-3000:]
 
 
 @pytest.mark.slow
@@ -47,7 +49,11 @@ def by_two(folder: Path, objective: str, architecture: str) -> None:
 def test_two_processes_tell_the_history_of_one(objective: str, architecture: str, tmp_path: Path) -> None:
     main(tmp_path / "one", objective, architecture)
     by_two(tmp_path / "two", objective, architecture)
-    one, two = (read_history(tmp_path / name) for name in ("one", "two"))
+    same_story(tmp_path / "one", tmp_path / "two")
+
+
+def same_story(first: Path, second: Path) -> None:
+    one, two = read_history(first), read_history(second)
     assert len(one) == len(two) > 10
     for a, b in zip(one, two, strict=True):
         assert numbers(a).keys() == numbers(b).keys()
@@ -55,6 +61,52 @@ def test_two_processes_tell_the_history_of_one(objective: str, architecture: str
             told = flat(value)
             expected = told if isinstance(told, str) else pytest.approx(told, rel=1e-4, abs=1e-4)
             assert flat(b[key]) == expected, (key, a.get("step"))
+
+
+@pytest.mark.slow
+def test_one_of_two_killed_and_both_resumed(tmp_path: Path) -> None:
+    """kill -9 on the second process; torchrun ends, is started again, and the history is that of no kill, exactly."""
+    by_two(tmp_path / "whole", "b_mtard", "residual", "5")
+    running = start_two("tests.training.several", str(tmp_path / "killed"), "b_mtard", "residual", "5")
+    deadline = time.monotonic() + 120
+    while not any(event["event"] == "epoch" for event in story_so_far(tmp_path / "killed")):
+        assert running.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(second_process(str(tmp_path / "killed")), signal.SIGKILL)
+    running.communicate(timeout=120)
+    assert running.returncode != 0
+    assert story_so_far(tmp_path / "killed")[-1]["step"] < 25
+    by_two(tmp_path / "killed", "b_mtard", "residual", "5")
+    whole, killed = ([numbers(event) for event in read_history(tmp_path / name)] for name in ("whole", "killed"))
+    assert len(whole) > 25
+    assert whole == killed
+
+
+def story_so_far(folder: Path) -> list[dict[str, Any]]:
+    path = folder / HISTORY
+    return [json.loads(line) for line in path.read_text().split("\n")[:-1]] if path.is_file() else []
+
+
+def second_process(argument: str) -> int:
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            ours = argument.encode() in (place / "cmdline").read_bytes()
+            if ours and b"\0RANK=1\0" in b"\0" + (place / "environ").read_bytes() + b"\0":
+                return int(place.name)
+    raise AssertionError("no second process")
+
+
+@pytest.mark.slow
+def test_what_is_wrong_is_said_once_by_two_processes(tmp_path: Path) -> None:
+    """No folder is left, so that the mended command runs."""
+    to = tmp_path / "run"
+    told = ("robust_core", "train", "recipes/bundled_pgd_at.toml", "--to", str(to), "--device", "cpu")
+    running = start_two(*told, "--set", "batch_size=127")
+    _, said = running.communicate(timeout=120)
+    assert running.returncode != 0
+    assert said.count("error: batch_size 127 cannot be shared evenly by 2 processes") == 1
+    assert not to.exists()
 
 
 def flat(value: object) -> object:
