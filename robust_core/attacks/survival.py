@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor, nn
 
 from robust_core.attacks.run import run
 from robust_core.attacks.settings import AttackSettings
+from robust_core.batches import Progress, in_batches
 from robust_core.types import ImageSet
-
-Progress = Callable[[int, int], None]
 
 
 def survivors(
@@ -34,19 +31,20 @@ def survivors(
     """
     judge = judge or model
     known = torch.arange(len(images)) if indices is None else indices
-    right = torch.zeros(len(images), dtype=torch.bool)
-    for start in range(0, len(images), batch_size):
-        index = torch.arange(start, min(start + batch_size, len(images)))
+
+    def stand(rows: slice) -> Tensor:
+        index = torch.arange(rows.start, rows.stop)
         x, y = images.floats(index).to(device), images.labels[index].to(device)
         alive = _right(judge, x, y)
         if attack is not None and bool(alive.any()):
             keep = alive.nonzero()[:, 0]
             x_adv = run(attack, model, x[keep], y[keep], indices=known[index[keep.cpu()]])
             alive[keep] = _right(judge, x_adv, y[keep])
-        right[index] = alive.cpu()
-        if progress is not None:
-            progress(int(index[-1]) + 1, len(images))
-    return right
+        return alive.cpu()
+
+    together = None if torch.device(device).type == "cpu" else 1
+    parts = in_batches(stand, len(images), batch_size, progress=progress, at_once=together)
+    return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.bool)
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from robust_core.attacks import ATTACKS, AttackSettings, run
+from robust_core.batches import Progress, in_batches
 from robust_core.explain.crowd import seen_by, type_accuracy
 from robust_core.explain.routing import check_dynamic, distances
 from robust_core.types import Classifier, ImageSet, Route, UserError
@@ -65,12 +66,12 @@ def router_table(
     *,
     view: Classifier | None = None,
     batch_size: int = 128,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> RouterTable:
     """Runs each attack on the pictures `index` of a set. view: attacked in the model's place, where it is faster.
 
     All images are attacked, those that were wrong before too, so that type accuracy is of all. progress(done, of)
-    counts batches. Raises UserError for a static network and for no images.
+    counts images, after each batch. Raises UserError for a static network and for no images.
     """
     if not len(index):
         raise UserError("no images to attack: choose n of 1 or more")
@@ -79,16 +80,16 @@ def router_table(
     check_dynamic(clean.route)
     right = clean.logits.argmax(dim=1) == y
     rows = [_row(None, right, clean.route, clean.route, 0)]
-    batches = [slice(s, s + batch_size) for s in range(0, len(x), batch_size)]
-    done = 0
-    for attack in attacks:
-        parts = []
-        for rows_ in batches:
-            parts.append(run(attack, view or model, x[rows_], y[rows_], indices=index[rows_]))
-            done += 1
+    for k, attack in enumerate(attacks):
+
+        def attacked(part: slice, attack: AttackSettings = attack) -> Tensor:
+            return run(attack, view or model, x[part], y[part], indices=index[part])
+
+        def tell(done: int, _of: int, before: int = k * len(x)) -> None:
             if progress is not None:
-                progress(done, len(batches) * len(attacks))
-        seen = seen_by(model, torch.cat(parts))
+                progress(before + done, len(x) * len(attacks))
+
+        seen = seen_by(model, torch.cat(in_batches(attacked, len(x), batch_size, progress=tell)))
         rows.append(_row(attack, right & (seen.logits.argmax(dim=1) == y), clean.route, seen.route, 1))
     return RouterTable(rows=tuple(rows))
 

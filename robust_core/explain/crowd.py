@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,10 +10,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from robust_core.attacks import AttackSettings, run
+from robust_core.batches import Progress, in_batches
 from robust_core.explain.routing import Way, check_dynamic, decisions, joined
-from robust_core.types import TYPES, Classifier, ImageSet, Route, UserError
+from robust_core.types import TYPES, Classifier, ImageSet, Route, Trace, UserError
 
-Progress = Callable[[int, int], None]
 STILL = 1e-3  # standard deviation over images below which a decision counts as constant
 
 
@@ -103,13 +103,11 @@ def collect(
         raise UserError(f"images of {images.name!r} are numbered 0 to {len(images) - 1}; got {int(chosen.max())}")
     x, y = images.floats(chosen), images.labels[chosen]
     check_dynamic(seen_by(model, x[:1]).route)
-    parts = []
-    for start in range(0, len(chosen), batch_size):
-        rows = slice(start, start + batch_size)
-        parts.append(run(attack, view or model, x[rows], y[rows], indices=chosen[rows]))
-        if progress is not None:
-            progress(start + len(parts[-1]), len(chosen))
-    x_adv = torch.cat(parts)
+
+    def attacked(rows: slice) -> Tensor:
+        return run(attack, view or model, x[rows], y[rows], indices=chosen[rows])
+
+    x_adv = torch.cat(in_batches(attacked, len(chosen), batch_size, progress=progress))
     return Crowd(
         class_names=images.class_names,
         attack=attack,
@@ -137,10 +135,14 @@ def alone(way: Way, class_names: tuple[str, ...]) -> Crowd:
     )
 
 
-@torch.no_grad()
 def seen_by(model: Classifier, x: Tensor, *, batch_size: int = 256) -> Seen:
     """Logits and routes of many images, a batch at a time."""
-    traces = [model.trace(part) for part in x.split(batch_size)]
+
+    @torch.no_grad()
+    def trace(rows: slice) -> Trace:
+        return model.trace(x[rows])
+
+    traces = in_batches(trace, len(x), batch_size)
     return Seen(logits=torch.cat([t.logits for t in traces]), route=joined([t.route for t in traces]))
 
 

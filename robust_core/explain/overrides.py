@@ -6,7 +6,7 @@ The adversarial images are those made against the free network; `attack_anew` ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -15,7 +15,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from robust_core.attacks import margin, run
-from robust_core.explain.crowd import Crowd, Progress, Seen, class_means
+from robust_core.batches import Progress, in_batches
+from robust_core.explain.crowd import Crowd, Seen, class_means
 from robust_core.explain.routing import blocks_of, decisions, joined
 from robust_core.registry import unknown
 from robust_core.routed import Routed
@@ -148,7 +149,6 @@ def _signal(
     return signal
 
 
-@torch.no_grad()
 def apply(
     model: Classifier,
     crowd: Crowd,
@@ -164,17 +164,15 @@ def apply(
     where the override does not fit, and where a picture's class has no mean.
     """
     known = _known_means(override, crowd, means)
-    seen: tuple[list[Seen], list[Seen]] = ([], [])
-    for start in range(0, len(crowd), batch_size):
-        rows = slice(start, min(start + batch_size, len(crowd)))
-        for images, routing, into in zip(
-            (crowd.x, crowd.x_adv), _rows(override, crowd, known, rows), seen, strict=True
-        ):
-            trace = model.trace(images[rows], routing=routing)
-            into.append(Seen(logits=trace.logits, route=trace.route))
-        if progress is not None:
-            progress(int(rows.stop), len(crowd))
-    return _joined(seen[0]), _joined(seen[1])
+
+    @torch.no_grad()
+    def held(rows: slice) -> list[Seen]:
+        both = zip((crowd.x, crowd.x_adv), _rows(override, crowd, known, rows), strict=True)
+        traces = [model.trace(images[rows], routing=routing) for images, routing in both]
+        return [Seen(logits=trace.logits, route=trace.route) for trace in traces]
+
+    clean, adversarial = zip(*in_batches(held, len(crowd), batch_size, progress=progress), strict=True)
+    return _joined(clean), _joined(adversarial)
 
 
 def attack_anew(
@@ -186,17 +184,15 @@ def attack_anew(
     """
     means = _known_means(override, crowd, None)
     attack = crowd.attack.replace(restarts=1) if "restarts" in crowd.attack.used else crowd.attack
-    parts = []
-    for start in range(0, len(crowd), batch_size):
-        rows = slice(start, min(start + batch_size, len(crowd)))
+
+    def seen(rows: slice) -> Seen:
         held = Routed(model, _rows(override, crowd, means, rows)[0]).eval()
         x_adv = run(attack, held, crowd.x[rows], crowd.y[rows], indices=crowd.index[rows])
         with torch.no_grad():
             trace = held.trace(x_adv)
-        parts.append(Seen(logits=trace.logits, route=trace.route))
-        if progress is not None:
-            progress(int(rows.stop), len(crowd))
-    return _joined(parts)
+        return Seen(logits=trace.logits, route=trace.route)
+
+    return _joined(in_batches(seen, len(crowd), batch_size, progress=progress))
 
 
 def _known_means(override: Override, crowd: Crowd, means: Mapping[str, Tensor] | None) -> Mapping[str, Tensor] | None:
@@ -214,7 +210,7 @@ def _rows(override: Override, crowd: Crowd, means: Mapping[str, Tensor] | None, 
     return routings(override, clean, adversarial, part)
 
 
-def _joined(parts: list[Seen]) -> Seen:
+def _joined(parts: Sequence[Seen]) -> Seen:
     return Seen(logits=torch.cat([p.logits for p in parts]), route=joined([p.route for p in parts]))
 
 

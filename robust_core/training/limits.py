@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from robust_core.batches import cores
 from robust_core.types import UserError
 
 OFF = ("off", "0", "no", "false")
@@ -41,11 +42,6 @@ def refuse_when_off() -> None:
     """Raises UserError where this deployment does not train."""
     if not limits().training:
         raise UserError("training is switched off here (ROBUSTLENS_TRAINING=off); install RobustLens where it is not")
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpus() -> int:

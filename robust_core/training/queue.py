@@ -12,9 +12,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from robust_core.batches import cores
 from robust_core.folders import locked
 from robust_core.training import launch
-from robust_core.training.limits import cores, gpus, limits
+from robust_core.training.limits import gpus, limits
 from robust_core.training.record import Record, read_record, write_record
 from robust_core.training.run import runs_folder
 from robust_core.training.status import run_folders, status_of

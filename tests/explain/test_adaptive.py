@@ -23,11 +23,9 @@ def test_only_attacks_that_the_router_allows_are_offered(small):
 def test_rows_count_what_they_say(small):
     net, index = tiny_net("aw_net"), few(small, 10)
     attacks = [PGD, AttackSettings(name="router_type", eps=0.1, steps=3)]
-    ticks: list[int] = []
-    table = router_table(
-        net, small, index, attacks, batch_size=4, progress=lambda done, of: ticks.append(10 * done + of)
-    )
-    assert ticks == [16, 26, 36, 46, 56, 66]
+    ticks: list[tuple[int, int]] = []
+    table = router_table(net, small, index, attacks, batch_size=4, progress=lambda *at: ticks.append(at))
+    assert ticks == [(n, 20) for n in (4, 8, 10, 14, 18, 20)]
     assert [row.attack for row in table.rows] == [None, *attacks]
     x, y = small.floats(index), small.labels[index]
     right = net(x).argmax(dim=1) == y
