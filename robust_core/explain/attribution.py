@@ -1,7 +1,7 @@
 """Which pixels speak for a class: captum's methods and Grad-CAM, all in one shape.
 
-captum hangs hooks on modules and is therefore not safe on a network that several threads share: hold a lock around
-`attribute` wherever a network is served to more than one visitor.
+captum hangs hooks on modules and is therefore not safe on a network that several threads share: give `attribute` a
+copy of its own wherever a network is served to more than one visitor.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from robust_core.models import build
 from robust_core.training.recipe import Recipe, parse_override, parse_recipe, read_recipe
 from robust_core.types import UserError
 
+UNEQUAL = ("fashion_mnist_standard", "fashion_mnist_pgd_at", "fashion_mnist_aw_net", "fashion_mnist_teacher_clean")
 SHIPPED = sorted((Path(__file__).parents[2] / "recipes").rglob("*.toml"))
 
 
@@ -28,6 +29,18 @@ def test_shipped_recipes_can_be_made(path: Path) -> None:
 
 def test_there_are_shipped_recipes() -> None:
     assert len(SHIPPED) >= 3
+
+
+@pytest.mark.parametrize("folder", ["paper", "zoo"])
+def test_recipes_that_are_to_be_compared_agree_on_the_rest(folder: str) -> None:
+    """Data, selection, schedule, ball and start are one's as all's; a TRADES start or a network's own budget is told."""
+    told: dict[str, dict[str, list[str]]] = {}
+    for path in (path for path in SHIPPED if path.parent.name == folder and path.stem not in UNEQUAL):
+        recipe = read_recipe(path)
+        parts = (recipe.data, recipe.validation, recipe.schedule, recipe.attack)
+        told.setdefault(recipe.data.name, {}).setdefault(repr(parts), []).append(path.stem)
+    for groups in told.values():
+        assert len(groups) == 1, sorted(groups.values(), key=len)
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
