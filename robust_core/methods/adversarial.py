@@ -19,6 +19,8 @@ class Adversarial(Objective):
         if not 0 <= clean_weight < 1:
             raise UserError(f"clean_weight must be in [0, 1); got {clean_weight}")
         self.clean_weight = clean_weight
+        if clean_weight == 0:
+            self.types = ("adversarial",)
 
     def loss(self, learner: Learner, batch: Batch) -> Terms:
         x_adv = learner.perturb(batch)

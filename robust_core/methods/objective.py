@@ -11,19 +11,21 @@ from torch import Tensor
 
 from robust_core.attacks.losses import AttackLoss
 from robust_core.methods.learner import Batch, Learner, Terms
-from robust_core.types import UserError
+from robust_core.types import TYPES, TypeName, UserError
 
 KLReduction = Literal["batchmean", "mean"]
 
 
 class Objective(ABC):
-    """What a student is taught. teachers: the roles it needs filled, of "clean" and "robust".
+    """What a student is taught. teachers: the roles it needs filled, of "clean" and "robust". types: of the batches it
+    shows the student, clean or adversarial ones or both.
 
     Only `loss` must be written. What changes while training (weights, temperatures) is told by `figures` after each
     step and by `end_epoch`, and goes in and out of the run's state as JSON.
     """
 
     teachers: tuple[str, ...] = ()
+    types: tuple[TypeName, ...] = TYPES
 
     @abstractmethod
     def loss(self, learner: Learner, batch: Batch) -> Terms:

@@ -11,5 +11,7 @@ from robust_core.methods.objective import Objective
 class Standard(Objective):
     """Cross-entropy on the clean images."""
 
+    types = ("clean",)
+
     def loss(self, learner: Learner, batch: Batch) -> Terms:
         return Terms(values={"ce_clean": F.cross_entropy(learner.clean(batch), batch.y)})

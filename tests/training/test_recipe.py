@@ -33,7 +33,7 @@ def test_there_are_shipped_recipes() -> None:
 
 @pytest.mark.parametrize("folder", ["paper", "zoo"])
 def test_recipes_that_are_to_be_compared_agree_on_the_rest(folder: str) -> None:
-    """Data, selection, schedule, ball and start are one's as all's; a TRADES start or a network's own budget is told."""
+    """Data, selection, schedule and inner attack are one's as all's, but for those of a budget of their own."""
     told: dict[str, dict[str, list[str]]] = {}
     for path in (path for path in SHIPPED if path.parent.name == folder and path.stem not in UNEQUAL):
         recipe = read_recipe(path)
