@@ -242,6 +242,7 @@ class Card(BaseModel):
     evaluations: tuple[Evaluation, ...] = ()
     doubts: tuple[Doubts, ...] = ()
     notes: str = ""
+    licence: str = ""  # of the weights, as whoever made or brought them says; empty where nobody said
 
     @property
     def clean(self) -> Measure | None:

@@ -43,6 +43,7 @@ __all__ = [
     "find_all",
     "load",
     "read_history",
+    "runs_folder",
     "weights_sha",
     "write_card",
     "zoo_folder",
@@ -50,6 +51,7 @@ __all__ = [
 
 CARD, WEIGHTS, RECIPE, HISTORY = "card.json", "weights.safetensors", "recipe.toml", "history.jsonl"
 STATE = "state"  # what only a run in the making has
+RUNS = "runs/"  # before the name of a finished run that was not put among the checkpoints: it is one where it lies
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Checkpoint:
     """A folder that holds a finished run. problem: one sentence on why it cannot be used, or None."""
 
     folder: Path
-    name: str  # "<data>/<name>", as in URLs and on the command line
+    name: str  # "<data>/<name>", or "runs/<name>", as in URLs and on the command line
     card: Card | None
     problem: str | None = None
 
@@ -67,9 +69,32 @@ def zoo_folder() -> Path:
     return Path(os.environ.get("ROBUSTLENS_CHECKPOINTS") or Path(__file__).parent.parent / "checkpoints")
 
 
+def runs_folder() -> Path:
+    """Where runs are made: ROBUSTLENS_RUNS, else `runs` in the working directory."""
+    return Path(os.environ.get("ROBUSTLENS_RUNS") or "runs")
+
+
+def folder_of(name: str) -> Path:
+    """Where the checkpoint of this name, as `find_all` gives it, lies."""
+    return runs_folder() / name.removeprefix(RUNS) if name.startswith(RUNS) else zoo_folder() / name
+
+
 def find_all(root: Path | None = None) -> list[Checkpoint]:
-    """Every checkpoint under the folder, by name; those with a broken card or no weights carry their problem."""
-    root = root or zoo_folder()
+    """Every checkpoint by name, under this folder, or under the zoo's and then the finished runs of the runs folder.
+
+    Those with a broken card or no weights carry their problem.
+    """
+    return _under(root) if root is not None else _under(zoo_folder()) + _finished_runs()
+
+
+def _finished_runs() -> list[Checkpoint]:
+    runs, zoo = runs_folder(), zoo_folder().resolve()
+    cards = sorted(path for pattern in ("*", "*/*") for path in runs.glob(f"{pattern}/{CARD}"))
+    folders = [path.parent for path in cards if zoo not in path.resolve().parents]
+    return [_read(folder, RUNS + folder.relative_to(runs).as_posix()) for folder in folders]
+
+
+def _under(root: Path) -> list[Checkpoint]:
     folders = {path.parent for kind in (CARD, WEIGHTS) for path in root.glob(f"*/*/{kind}")}
     # A folder with a state and no card is a run still in the making: not broken, only not a checkpoint yet.
     folders = {f for f in folders if (f / CARD).exists() or not (f / STATE).exists()}
@@ -83,8 +108,8 @@ def find(name: str, root: Path | None = None) -> Checkpoint:
     """
     every = find_all(root)
     hits = [c for c in every if name in (c.name, c.folder.name)]
-    exact = [c for c in hits if c.name == name]
-    if len(hits) == 1 or exact:
+    exact = [c for c in hits if c.name == name] or [c for c in hits if not c.name.startswith(RUNS)]
+    if len(hits) == 1 or len(exact) == 1:
         return (exact or hits)[0]
     if hits:
         raise UserError(f"checkpoint {name!r} is ambiguous: {', '.join(c.name for c in hits)}")

@@ -7,7 +7,7 @@ along to the other pages, for it may be theirs. Values of more than 200 characte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import streamlit as st
@@ -89,6 +89,30 @@ def maybe(label: str, options: Mapping[str, str], key: str, **settings: object) 
     )  # fmt: skip
 
 
+def several(
+    label: str, options: Mapping[str, str], key: str, default: Sequence[str], most: int, **settings: object
+) -> list[str]:
+    """A multi-select over name → title, of at most `most`."""
+    widget = f"w_{key}"
+    st.session_state[widget] = read(key, list(default), some_of(options, most))
+
+    def changed() -> None:
+        write_several(key, st.session_state[widget])
+
+    return st.multiselect(
+        label, list(options), key=widget, on_change=changed, max_selections=most,
+        format_func=lambda name: options.get(name, name), **settings,
+    )  # fmt: skip
+
+
+def write_several(key: str, names: Sequence[str]) -> None:
+    """Sets a list of names; none at all is the default again."""
+    if names:
+        write(key, listed(names))
+    else:
+        forget(key)
+
+
 def slider(label: str, low: T, high: T, step: T, key: str, default: T, **settings: object) -> T:
     """A slider over whole numbers or over decimals, by the type of `low`."""
     parse = within(type(low), low, high)
@@ -109,6 +133,32 @@ def one_of(options: Mapping[str, str]) -> Callable[[str], str | None]:
     """Takes a name, or its title where a hand wrote that."""
     titles = {title: name for name, title in options.items()}
     return lambda text: text if text in options else titles.get(text)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names of checkpoints as one text, the folder told where it changes: "fashion_mnist/pgd_at,aw_net"."""
+    said, folder = [], None
+    for name in names:
+        place, _, last = name.rpartition("/")
+        said.append((last if place == folder and last else name).replace(",", "%2C"))
+        folder = place
+    return ",".join(said)
+
+
+def some_of(options: Mapping[str, str], most: int) -> Callable[[str], list[str] | None]:
+    """Takes such a text: the names known, each once, at most so many; None where it knows none of them."""
+
+    def parse(text: str) -> list[str] | None:
+        names, folder = [], ""
+        for part in text.split(","):
+            name = part.replace("%2C", ",")
+            name = name if "/" in name or not folder else f"{folder}/{name}"
+            folder = name.rpartition("/")[0]
+            if name in options and name not in names:
+                names.append(name)
+        return names[:most] or None
+
+    return parse
 
 
 def within(kind: type[T], low: T, high: T) -> Callable[[str], T | None]:

@@ -66,17 +66,22 @@ def shelf() -> Shelf:
     nets, problems = {}, []
     for found in checkpoints.find_all():
         try:
-            if found.card is None or found.problem:
-                raise UserError(found.problem or f"{found.name}: no card")
-            sha = checkpoints.weights_sha(found)
-            card = found.card
-            whole = [sha, card.weights_sha256, card.architecture, card.options, card.image_shape, card.class_names]
-            # Weights alone do not make a network: strides and normalisation are in its options.
-            sha = hashlib.sha256(json.dumps(whole).encode()).hexdigest()
-            nets[found.name] = Served(name=found.name, card=card, net=_net(sha, found), sha=sha)
+            nets[found.name] = serve(found)
         except UserError as error:
             problems.append(str(error))
     return Shelf(nets, tuple(problems))
+
+
+def serve(found: Checkpoint) -> Served:
+    """One checkpoint, as it lies there now. Raises UserError where it cannot be used."""
+    if found.card is None or found.problem:
+        raise UserError(found.problem or f"{found.name}: no card")
+    sha = checkpoints.weights_sha(found)
+    card = found.card
+    whole = [sha, card.weights_sha256, card.architecture, card.options, card.image_shape, card.class_names]
+    # Weights alone do not make a network: strides and normalisation are in its options.
+    sha = hashlib.sha256(json.dumps(whole).encode()).hexdigest()
+    return Served(name=found.name, card=card, net=_net(sha, found), sha=sha)
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)

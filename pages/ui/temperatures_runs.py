@@ -61,7 +61,7 @@ def _story(folder: Path, _mtime_ns: int, _size: int) -> Story:
 
 
 def of_net(net: Served) -> Watched:
-    folder = checkpoints.zoo_folder() / net.name
+    folder = checkpoints.folder_of(net.name)
     recipe = None
     with suppress(UserError):  # a shipped card may be older than the recipes of today
         recipe = read_recipe(folder / RECIPE)
@@ -69,13 +69,12 @@ def of_net(net: Served) -> Watched:
 
 
 def in_the_making() -> dict[str, Watched]:
-    """Runs of the runs folder by name; finished ones that are on the shelf are left out."""
-    root, zoo = runs_folder(), checkpoints.zoo_folder().resolve()
-    found = {}
+    """Runs of the runs folder by name; finished ones are left out, for they are on the shelf."""
+    root, found = runs_folder(), {}
     for folder in status.run_folders(root):
         with suppress(UserError):  # discarded since it was listed
             seen = status.look(folder, root)
-            if zoo in folder.resolve().parents and (folder / CARD).is_file():
+            if (folder / CARD).is_file():
                 continue
             found[seen.name] = Watched(
                 name=seen.name,

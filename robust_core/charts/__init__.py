@@ -1,7 +1,11 @@
 """Figures as pure functions: arrays in, Plotly figure (or uint8 pixels) out. `alt(figure)` says it in a sentence."""
 
+from robust_core.charts.compare import Counted, accuracy_curves, transfer_matrix
+from robust_core.charts.compare_classes import ByClass, class_bars_of, worst_against_average
 from robust_core.charts.crowd import class_signals, code_map, expert_load, sankey, variance_shares
+from robust_core.charts.curves import Told
 from robust_core.charts.filters import distributions
+from robust_core.charts.growing import Growing, training
 from robust_core.charts.over_training import balances, fairness
 from robust_core.charts.pictures import attribution_image, delta_picture, magnification, picture, reach
 from robust_core.charts.prediction import probabilities
@@ -18,13 +22,19 @@ from robust_core.charts.tradeoff import Checkpoint, tradeoff
 __all__ = [
     "DARK",
     "LIGHT",
+    "ByClass",
     "Checkpoint",
+    "Counted",
+    "Growing",
     "Theme",
+    "Told",
+    "accuracy_curves",
     "alt",
     "attribution_image",
     "balances",
     "change_order",
     "class_bars",
+    "class_bars_of",
     "class_maps",
     "class_signals",
     "code_map",
@@ -49,7 +59,10 @@ __all__ = [
     "surface",
     "theme",
     "tradeoff",
+    "training",
     "transfer",
+    "transfer_matrix",
     "type_bars",
     "variance_shares",
+    "worst_against_average",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,7 @@ def tradeoff(
     points: Sequence[Checkpoint],
     selected: str | None = None,
     *,
+    named: Collection[str] | None = None,
     look: Theme = LIGHT,
     width: int = 760,
     height: int = 460,
@@ -56,11 +57,14 @@ def tradeoff(
 
     Symbol = architecture, colour = objective, area = robust accuracy of the worst class, whiskers = 95 % intervals,
     grey diagonals = equal W-Robust = ½·clean + ½·robust. width: px the labels are laid out for; a wider page only
-    gives them more room. Checkpoints whose accuracies are not finite are left out, and counted in a remark.
+    gives them more room. named: the ids whose names are written beside their marks, by default all; among hundreds of
+    marks a place for each takes long to find. Checkpoints whose accuracies are not finite are left out, and counted in
+    a remark.
     """
     drawn = [p for p in points if math.isfinite(p.clean) and math.isfinite(p.robust)]
     chart = figure(look, height=height, alt=_alt(drawn), hovermode="closest", margin={"l": 8, "r": 16, "t": 34, "b": 8})
-    x_range, y_range = _window([p.clean for p in drawn], 0.16), _window([p.robust for p in drawn], 0.12)
+    x_range = _window([v for p in drawn for v in (p.clean, *(p.clean_interval or ()))], 0.16)
+    y_range = _window([v for p in drawn for v in (p.robust, *(p.robust_interval or ()))], 0.12)
     # What the legend, the ticks and the margins take; the rest is where marks and labels lie.
     canvas = (width - 90.0, height - 110.0)
     lines = _diagonals(chart, x_range, y_range, canvas, look)
@@ -70,7 +74,7 @@ def tradeoff(
         rows = [p for p in drawn if p.architecture == architecture]
         chart.add_trace(_marks(rows, architecture, symbol, selected, look))
     _legend(chart, drawn, architectures, look)
-    _names(chart, drawn, selected, x_range, y_range, canvas, lines, look)
+    _names(chart, drawn, named, selected, x_range, y_range, canvas, lines, look)
     chart.update_xaxes(axis(look, "clean accuracy", range=x_range, tickformat=".0%", nticks=8))
     chart.update_yaxes(axis(look, "robust accuracy", range=y_range, tickformat=".0%", nticks=7))
     remark = "size: worst class's robust accuracy"
@@ -227,6 +231,7 @@ def _legend(chart: go.Figure, drawn: list[Checkpoint], architectures: list[str],
 def _names(
     chart: go.Figure,
     drawn: list[Checkpoint],
+    named: Collection[str] | None,
     selected: str | None,
     x_range: Interval,
     y_range: Interval,
@@ -240,16 +245,22 @@ def _names(
     def up(robust: float) -> float:
         return (robust - y_range[0]) / (y_range[1] - y_range[0]) * canvas[1]
 
-    marks = [Box.around(across(p.clean), up(p.robust), _size(p), _size(p)) for p in drawn]
-    whiskers = [
-        Box(across(i[0]), up(p.robust) - 3, across(i[1]), up(p.robust) + 3) for p in drawn if (i := p.clean_interval)
+    shown = [p for p in drawn if named is None or p.id in named]
+    others = [p for p in drawn if p not in shown]
+
+    def mark(p: Checkpoint) -> Box:
+        return Box.around(across(p.clean), up(p.robust), _size(p), _size(p))
+
+    keep_off = [*lines, *map(mark, others)]
+    keep_off += [
+        Box(across(i[0]), up(p.robust) - 3, across(i[1]), up(p.robust) + 3) for p in shown if (i := p.clean_interval)
     ]
-    whiskers += [
-        Box(across(p.clean) - 3, up(i[0]), across(p.clean) + 3, up(i[1])) for p in drawn if (i := p.robust_interval)
+    keep_off += [
+        Box(across(p.clean) - 3, up(i[0]), across(p.clean) + 3, up(i[1])) for p in shown if (i := p.robust_interval)
     ]
-    texts = [p.name if len(p.name) <= 28 else p.name[:27] + "…" for p in drawn]
-    places = place_labels(marks, texts, canvas, size=12, keep_off=lines + whiskers)
-    for p, text, place in zip(drawn, texts, places, strict=True):
+    texts = [p.name if len(p.name) <= 28 else p.name[:27] + "…" for p in shown]
+    places = place_labels([mark(p) for p in shown], texts, canvas, size=12, keep_off=keep_off)
+    for p, text, place in zip(shown, texts, places, strict=True):
         chart.add_annotation(_name(p, text, place, p.id == selected, look))
 
 

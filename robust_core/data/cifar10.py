@@ -58,8 +58,13 @@ def load_cifar10(progress: Progress | None = None, *, cache: Path | None = None,
 
 def cached(cache: Path | None = None) -> bool:
     """Whether an archive of this name is in the cache folder; its content is looked at on loading."""
+    return bool(here(cache))
+
+
+def here(cache: Path | None = None) -> list[Path]:
+    """The archives of this name in the cache folder."""
     cache = cache or cache_folder()
-    return any((place / ARCHIVE.name).is_file() for place in (cache, cache / FOLDER))
+    return [path for place in (cache, cache / FOLDER) if (path := place / ARCHIVE.name).is_file()]
 
 
 def _members(path: Path) -> dict[str, Tensor]:

@@ -121,6 +121,12 @@ def cached(cache: Path | None = None) -> bool:
     return all(any(path.is_file() for path in _places(file, cache)) for file in FILES)
 
 
+def here(cache: Path | None = None) -> list[Path]:
+    """The files of these names in the cache folder."""
+    cache = cache or cache_folder()
+    return [path for file in FILES for path in _places(file, cache) if path.is_file()]
+
+
 def _places(file: IdxFile, cache: Path) -> tuple[Path, Path]:
     return cache / FOLDER / file.remote.name, cache / file.remote.name
 

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from robust_core.attacks import AttackSettings
-from robust_core.attacks.survival import Progress, survivors
+from robust_core.attacks.survival import survivors
+from robust_core.batches import Progress
 from robust_core.checkpoints import Measure
 from robust_core.frozen import frozen
 from robust_core.types import Classifier, ImageSet, UserError

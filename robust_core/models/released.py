@@ -7,24 +7,20 @@ training code wraps around a state dict is looked through; what is left must fit
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from robust_core.models import ARCHITECTURES, build
+from robust_core.models.state_dicts import bare_key, listed, read_state_dict
 from robust_core.types import Classifier, UserError
 
 Normalisation = tuple[Sequence[float], Sequence[float]]  # mean and std per channel, of images in [0, 1]
 
-WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
-PREFIXES = ("module.", "model.", "net.", "basic_net.")
 # A torchvision residual net's names for what CIFAR code calls otherwise; taken where they lead to a key that is wanted.
 SPELLINGS = (("downsample.", "shortcut."), ("fc.", "linear."))
 # Options that the keys themselves decide, tried in order.
@@ -57,8 +53,8 @@ class Released:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Misfit:
-    """How a state dict differs from a network's: key names, with shapes where these differ."""
+class Misfit:
+    """How a state dict differs from a network's: key names, with shapes (found for wanted) where these differ."""
 
     missing: list[str]
     unexpected: list[str]
@@ -70,7 +66,23 @@ class _Misfit:
 
     def __str__(self) -> str:
         parts = {"missing": self.missing, "unexpected": self.unexpected, "mis-shaped": self.misshaped}
-        return "; ".join(f"{kind} {_listed(names)}" for kind, names in parts.items() if names)
+        return "; ".join(f"{kind} {listed(names)}" for kind, names in parts.items() if names)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A file beside an architecture. channels, classes: by its first and last layer. options: with what it stores.
+
+    nearest: half a sentence on an architecture that fits better. tensors: those that count, by key.
+    """
+
+    channels: int
+    classes: int
+    options: dict[str, Any]
+    tensors: dict[str, Tensor]
+    misfit: Misfit
+    nearest: str
+    notes: tuple[str, ...]
 
 
 def import_released(
@@ -88,6 +100,27 @@ def import_released(
     options: the architecture's. Raises UserError where the file is not a plain state dict, or where keys or shapes do
     not fit: it names them, and the nearest architecture.
     """
+    seen = compare(path, architecture, num_classes=num_classes, normalize=normalize, options=options)
+    if seen.misfit.size:
+        raise UserError(f"{path.name} does not fit {architecture!r}: {seen.misfit}{seen.nearest}")
+    net = build(architecture, in_channels=seen.channels, num_classes=seen.classes, seed=0, **seen.options)
+    spelt = _respelt(seen.tensors, net.state_dict().keys())
+    net.load_state_dict({key: tensor.float() for key, tensor in spelt.items()}, strict=False)
+    return Released(
+        net=net.eval().requires_grad_(False), architecture=architecture, options=seen.options, notes=seen.notes
+    )
+
+
+def compare(
+    path: Path,
+    architecture: str,
+    *,
+    num_classes: int | None = None,
+    normalize: Normalisation | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Comparison:
+    """What `import_released` would make of the file, before anything is made of it. Raises UserError as it does, except
+    for a misfit."""
     tensors = read_state_dict(path)
     stored, tensors = _normalisation(path, tensors)
     options = dict(options or {})
@@ -103,82 +136,21 @@ def import_released(
     never_run = [key for key in tensors if key.startswith(NEVER_RUN.get(architecture, ()))]
     tensors = {key: tensor for key, tensor in tensors.items() if key not in never_run}
     variants = [{**variant, **options} for variant in VARIANTS.get(architecture, ({},))]
-    misfits = [_misfit(architecture, channels, classes, variant, tensors) for variant in variants]
+    misfits = [misfit_of(architecture, channels, classes, variant, tensors) for variant in variants]
     best = min(range(len(variants)), key=lambda i: misfits[i].size)
-    if misfits[best].size:
-        nearest = _nearest(architecture, misfits[best].size, channels, classes, tensors)
-        raise UserError(f"{path.name} does not fit {architecture!r}: {misfits[best]}{nearest}")
-
-    net = build(architecture, in_channels=channels, num_classes=classes, seed=0, **variants[best])
-    spelt = _respelt(tensors, net.state_dict().keys())
-    net.load_state_dict({key: tensor.float() for key, tensor in spelt.items()}, strict=False)
-    notes = [f"Left out, as no pass runs them: {_listed(never_run)}"] if never_run else []
+    size = misfits[best].size
+    notes = [f"Left out, as no pass runs them: {listed(never_run)}"] if never_run else []
     if architecture in UNTOLD and "shortcut_from" not in options:
         notes.append(f"The file cannot tell {UNTOLD[architecture]}")
-    return Released(
-        net=net.eval().requires_grad_(False), architecture=architecture, options=variants[best], notes=tuple(notes)
+    return Comparison(
+        channels=channels,
+        classes=classes,
+        options=variants[best],
+        tensors=tensors,
+        misfit=misfits[best],
+        nearest=_nearest(architecture, size, channels, classes, tensors) if size else "",
+        notes=tuple(notes),
     )
-
-
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file by key, without wrappers, prefixes and counters (`num_batches_tracked`, of no use here).
-
-    Raises UserError where the file cannot be read, holds code, no state dict, or tensors that are not finite.
-    """
-    held = _read(path)
-    while isinstance(held, Mapping) and (inside := [k for k in WRAPPERS if isinstance(held.get(k), Mapping)]):
-        held = held[inside[0]]
-    if not isinstance(held, Mapping):
-        raise UserError(f"{path.name} holds no state dict but a {type(held).__name__}")
-    if not any(isinstance(value, Tensor) for value in held.values()):
-        raise UserError(f"{path.name} holds no state dict; its keys are: {_listed(map(str, held)) or 'none'}")
-    tensors = {str(key): value for key, value in held.items() if not str(key).endswith("num_batches_tracked")}
-    strange = [key for key, value in tensors.items() if not _is_plain(value)]
-    if strange:
-        raise UserError(f"{path.name} is not a plain state dict: no dense tensor of floats under {_listed(strange)}")
-    broken = [key for key, value in tensors.items() if not bool(value.isfinite().all())]
-    if broken:
-        raise UserError(f"{path.name}: {_listed(broken)} hold numbers that are not finite")
-    bare = [_bare(key) for key in tensors]
-    twice = [key for key, count in Counter(bare).items() if count > 1]
-    if twice:
-        raise UserError(
-            f"{path.name} holds several networks: {_listed(twice)} are there more than once; save one alone"
-        )
-    return dict(zip(bare, tensors.values(), strict=True))
-
-
-def _read(path: Path) -> Any:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-    except SafetensorError as error:
-        raise UserError(f"{path.name} is not a .safetensors file: {error}") from error
-    except Exception as error:  # whatever the reader trips over: the file is no plain state dict
-        code = re.search(r"GLOBAL ([\w.]+)", str(error))
-        why = f"it would run code ({code[1]})" if code else "it cannot be read as one"
-        raise UserError(
-            f"{path.name} is not a plain state dict: {why}; save it with torch.save(net.state_dict(), path)"
-        ) from error
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether a value of a state dict is a dense tensor of floats with its numbers in memory."""
-    return (
-        isinstance(value, Tensor)
-        and value.is_floating_point()
-        and value.layout == torch.strided
-        and not (value.is_quantized or value.is_meta)
-    )
-
-
-def _bare(key: str) -> str:
-    while prefix := next((p for p in PREFIXES if key.startswith(p)), ""):
-        key = key.removeprefix(prefix)
-    return key
 
 
 def _normalisation(path: Path, tensors: dict[str, Tensor]) -> tuple[dict[str, list[float]], dict[str, Tensor]]:
@@ -191,12 +163,12 @@ def _normalisation(path: Path, tensors: dict[str, Tensor]) -> tuple[dict[str, li
     if more or std not in tensors:
         why = "there is more than one" if more else f"{std} is missing"
         raise UserError(
-            f"{path.name}: {_listed(key for key, _ in pairs)} would be an input normalisation, but {why}; "
+            f"{path.name}: {listed(key for key, _ in pairs)} would be an input normalisation, but {why}; "
             "leave it out of the file and give mean and std"
         )
     rest = {key: tensor for key, tensor in tensors.items() if key not in (mean, std)}
     if rest and all(key.startswith("1.") for key in rest):  # a Sequential of that layer and the network
-        rest = {_bare(key.removeprefix("1.")): tensor for key, tensor in rest.items()}
+        rest = {bare_key(key.removeprefix("1.")): tensor for key, tensor in rest.items()}
     return {"mean": tensors[mean].float().flatten().tolist(), "std": tensors[std].float().flatten().tolist()}, rest
 
 
@@ -230,15 +202,15 @@ def _sizes(tensors: Mapping[str, Tensor], num_classes: int | None) -> tuple[int,
     return 3 if stem is None else stem.shape[1], (num_classes or 10) if head is None else len(head)
 
 
-def _misfit(
+def misfit_of(
     architecture: str, channels: int, classes: int, options: Mapping[str, Any], tensors: Mapping[str, Tensor]
-) -> _Misfit:
+) -> Misfit:
     with torch.device("meta"):  # shapes alone, without the memory and time of drawing weights
         net = build(architecture, in_channels=channels, num_classes=classes, **options)
     wanted = {key: t.shape for key, t in net.state_dict().items() if not key.endswith("num_batches_tracked")}
     found = {key: tensor.shape for key, tensor in _respelt(tensors, wanted.keys()).items()}
     odd = [key for key, shape in wanted.items() if found.get(key, shape) != shape]
-    return _Misfit(
+    return Misfit(
         missing=[key for key in wanted if key not in found],
         unexpected=[key for key in found if key not in wanted],
         misshaped=[f"{key} {tuple(found[key])} for {tuple(wanted[key])}" for key in odd],
@@ -261,7 +233,7 @@ def _nearest(asked: str, size: int, channels: int, classes: int, tensors: Mappin
     for name in ARCHITECTURES.names():
         kept = {key: t for key, t in tensors.items() if not key.startswith(NEVER_RUN.get(name, ()))}
         for variant in VARIANTS.get(name, ({},)):
-            misfit = _misfit(name, channels, classes, variant, kept)
+            misfit = misfit_of(name, channels, classes, variant, kept)
             sizes[name] = min(misfit.size, sizes.get(name, misfit.size))
     best = min(sizes, key=lambda name: sizes[name])
     if sizes[best] == 0:
@@ -271,9 +243,3 @@ def _nearest(asked: str, size: int, channels: int, classes: int, tensors: Mappin
 
 def _told(values: Sequence[float]) -> str:
     return f"({', '.join(f'{v:.4g}' for v in values)})"
-
-
-def _listed(names: Any, most: int = 3) -> str:
-    every = list(names)
-    more = f" and {len(every) - most} more" if len(every) > most else ""
-    return ", ".join(every[:most]) + more

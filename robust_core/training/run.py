@@ -20,16 +20,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from robust_core.checkpoints import CARD, HISTORY, RECIPE, STATE, WEIGHTS
+from robust_core.checkpoints import runs_folder as runs_folder
 from robust_core.folders import locked, write_tensors, write_whole
 from robust_core.training.recipe import Recipe, read_recipe
 from robust_core.types import UserError
 
 SAVED = "state.safetensors"  # in STATE
-
-
-def runs_folder() -> Path:
-    """Where runs are made: ROBUSTLENS_RUNS, else `runs` in the working directory."""
-    return Path(os.environ.get("ROBUSTLENS_RUNS") or "runs")
 
 
 @dataclass(frozen=True)

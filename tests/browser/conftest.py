@@ -44,9 +44,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
     command += ["--server.address", "127.0.0.1", "--server.port", str(port)]
     log = tmp_path_factory.mktemp("log") / "server.txt"
+    places = {"ROBUSTLENS_CHECKPOINTS": str(zoo), "ROBUSTLENS_RUNS": str(tmp_path_factory.mktemp("runs"))}
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | {"ROBUSTLENS_CHECKPOINTS": str(zoo)}, stdout=out, stderr=out
+            command, cwd=ROOT, env=os.environ | places, stdout=out, stderr=out
         )
         try:
             _wait(f"http://127.0.0.1:{port}/_stcore/health", process)

@@ -73,6 +73,7 @@ def _measure(attack: AttackSettings | None, correct: int, images: object) -> Mea
 @pytest.fixture
 def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ROBUSTLENS_CHECKPOINTS", str(tmp_path / "zoo"))
+    monkeypatch.setenv("ROBUSTLENS_RUNS", str(tmp_path / "runs"))
     return make_zoo(tmp_path / "zoo")
 
 

@@ -1,0 +1,164 @@
+"""The cards on disk as a leaderboard's rows. No network is loaded for it: that is for those that are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import streamlit as st
+
+from pages.ui import link
+from pages.ui.memory import Progress, remember, shared
+from pages.ui.served import Served, serve
+from robust_core import checkpoints
+from robust_core.checkpoints import CARD, Card
+from robust_core.evaluation.cost import REPEATS, Cost, cost
+from robust_core.evaluation.leaderboard import SORTS, Row, ordered, row
+from robust_core.evaluation.scores import Board, Listed, Yardstick, boards, task_of, yardsticks
+from robust_core.types import UserError
+
+MOST = 6  # networks compared at once: as many as colours and dashes keep apart
+FIRST = 3  # chosen where nobody has chosen
+ANY = "any"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Shown:
+    """The leaderboard on screen: its rows in order, those left after the filters, and the networks chosen."""
+
+    board: Board
+    yardstick: Yardstick | None
+    rows: Sequence[Row]
+    every: Sequence[Row]
+    listed: dict[str, Listed]
+    sort: str
+    chosen: Sequence[str] = ()
+
+    @property
+    def picked(self) -> list[Row]:
+        """The chosen rows, in the order they were chosen in."""
+        known = {one.name: one for one in self.every}
+        return [known[name] for name in self.chosen if name in known]
+
+    def titles(self) -> dict[str, str]:
+        """Name → title; the name stands behind a title that several have."""
+        every = [one.title for one in self.every]
+        return {
+            one.name: one.title if every.count(one.title) == 1 else f"{one.title} ({one.name})" for one in self.every
+        }
+
+
+def read_cards() -> tuple[list[Listed], list[str]]:
+    """Every checkpoint with a card, as it lies there now, and a sentence about each card that cannot be read."""
+    found, problems = [], []
+    for path in sorted(checkpoints.zoo_folder().glob(f"*/*/{CARD}")):
+        try:
+            stat = path.stat()
+        except OSError:
+            continue  # deleted since it was listed
+        one = _listed(path.parent, stat.st_size, stat.st_mtime_ns)
+        if isinstance(one, str):
+            problems.append(one)
+        else:
+            found.append(one)
+    return found, problems
+
+
+@lru_cache(maxsize=1024)
+def _listed(folder: Path, _size: int, _mtime_ns: int) -> Listed | str:
+    checkpoint = checkpoints.at(folder)
+    return Listed.of(checkpoint, checkpoint.card) if checkpoint.card else str(checkpoint.problem)
+
+
+def open_cards() -> list[Listed]:
+    """As `read_cards`; names the broken ones on screen. Stops the page, saying what to do, where there is none."""
+    found, problems = read_cards()
+    for problem in problems:
+        st.warning(f"Left out: {problem}", icon=":material/broken_image:")
+    if not found:
+        st.info(
+            "There is no network to compare yet. Train one: "
+            "`python -m robust_core train recipes/zoo/fashion_mnist_pgd_at.toml`, then reload this page.",
+            icon=":material/model_training:",
+        )
+        st.stop()
+    return found
+
+
+def pick_board(listed: Sequence[Listed]) -> Shown:
+    """The selectors, and the rows they leave."""
+    known = {board.id: board for board in boards(listed)}
+    first = next(iter(known))
+    with st.container(horizontal=True, vertical_alignment="bottom", key="compare_which"):
+        told = "One set of test images and one budget: nothing is ranked across two of them."
+        options = {name: f"{board.data_name}, {board.budget}" for name, board in known.items()}
+        board = known[link.select("Test images and budget", options, "board", first, help=told, width=300)]
+        here = [one for one in listed if task_of(one.card) == board.task]
+        sticks = {stick.id: stick for stick in yardsticks(board, here)}
+        options = {name: stick.title for name, stick in sticks.items()} or {ANY: "nothing measured yet"}
+        told = "What robust accuracy, W-Robust, worst class and NSD are of."
+        stick = sticks.get(link.select("Robust under", options, "under", next(iter(options)), help=told, width=395))
+        every = [row(one, board, stick.id if stick else "", known_cost(one.card)) for one in here]
+        method = _filter("Method", [one.card.method for one in every], "method")
+        architecture = _filter("Architecture", [one.card.architecture for one in every], "architecture")
+    left = [one for one in every if method in (ANY, one.card.method)]
+    left = [one for one in left if architecture in (ANY, one.card.architecture)]
+    sort = link.read("sort", "w_robust", lambda text: text if text in SORTS else None)
+    return Shown(board=board, yardstick=stick, rows=ordered(left, sort), every=ordered(every, "w_robust"), sort=sort,
+                 listed={one.name: one for one in here})  # fmt: skip
+
+
+def _filter(label: str, values: Sequence[str], key: str) -> str:
+    return link.select(label, {ANY: "all"} | {value: value for value in sorted(set(values))}, key, ANY, width=150)
+
+
+def default_choice(every: Sequence[Row]) -> list[str]:
+    """The best by W-Robust, and those next in line where fewer are ranked."""
+    return [one.name for one in every[:FIRST]]
+
+
+def toggle(shown: Shown, name: str) -> None:
+    """Chooses a network, or no longer; the last one stays."""
+    chosen = [one for one in shown.chosen if one != name]
+    if name not in shown.chosen and len(chosen) < MOST:
+        chosen.append(name)
+    if chosen:
+        link.write_several("models", chosen)
+
+
+def add(shown: Shown, name: str) -> None:
+    """The network becomes the one all pages are about, and is compared; the first chosen makes room."""
+    link.write("model", name)
+    if name not in shown.chosen:
+        link.write_several("models", [*shown.chosen, name][-MOST:])
+
+
+def served_of(shown: Shown, name: str) -> Served:
+    """The network behind a row, as it lies there now. Raises UserError where it is gone or cannot be used."""
+    return serve(checkpoints.at(shown.listed[name].checkpoint.folder))
+
+
+def _cost_key(card: Card) -> tuple[object, ...]:
+    return ("cost", card.weights_sha256, card.architecture, str(card.options))
+
+
+def known_cost(card: Card) -> Cost | None:
+    """What was measured since the app was started, or None."""
+    return shared().get(_cost_key(card))
+
+
+def measure_costs(shown: Shown) -> None:
+    """Of every row on screen that has none yet, one after the other; what is found is kept if it is stopped."""
+    todo = [one for one in shown.rows if one.cost is None]
+    asks = REPEATS + 2 + max(3, REPEATS // 6) + 2
+    with Progress(f"Timing {len(todo)} networks, one after the other", asks * len(todo)) as tick:
+        for one in todo:
+            try:
+                net = served_of(shown, one.name)
+            except UserError as error:
+                st.warning(f"Not timed: {error}", icon=":material/timer_off:")
+                continue
+            shape = one.card.image_shape
+            remember(_cost_key(one.card), lambda net=net, shape=shape: cost(net.net, shape, tick=tick), private=False)

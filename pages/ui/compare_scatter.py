@@ -1,0 +1,97 @@
+"""The board as two pictures: clean against robust, and the worst class against all. A click chooses a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages.ui import link
+from pages.ui.compare_cards import Shown, add
+from pages.ui.frame import look, show
+from pages.ui.memory import remember
+from robust_core import charts
+from robust_core.evaluation.leaderboard import Row, interval
+
+MANY = 24  # networks from which on only the chosen and the best are named: to place hundreds of names takes seconds
+BEST = 5
+
+
+def pictures(shown: Shown) -> None:
+    """Side by side, from the cards alone."""
+    points, named = points_of(shown), names_on(shown)
+    selected = link.read("model", "", lambda text: text if text in shown.listed else None) or None
+    with st.container(key="wrap_pictures"):
+        left, right = st.columns([11, 9], gap="large")
+    with left:
+        st.markdown("#### Clean against robust")
+        chart = _drawn("tradeoff", points, selected, named)
+        show(chart, "compare_tradeoff", on_select=_clicked(shown, "compare_tradeoff"), selection_mode="points")
+    with right:
+        st.markdown("#### The worst class against all")
+        chart = _drawn("worst", points, selected, named)
+        show(chart, "compare_worst", on_select=_clicked(shown, "compare_worst"), selection_mode="points")
+    absent = [one.title for one in shown.rows if one.w_robust is None]
+    told = ["A click chooses a network. Dotted: equal W = ½ clean + ½ robust. Whiskers: 95 % (Wilson)."]
+    if absent:
+        told.append(f"Not measured so, and not drawn: {', '.join(absent[:8])}{' …' if len(absent) > 8 else ''}.")
+    if len(points) > len(named):
+        told.append(f"{len(points)} networks; names of the chosen and of the best only.")
+    st.caption(" ".join(told))
+
+
+def _drawn(which: str, points: list[charts.Checkpoint], selected: str | None, named: list[str]) -> go.Figure:
+    """Drawn once as long as nothing in it changes."""
+    now = look()
+
+    def compute() -> go.Figure:
+        if which == "worst":
+            return charts.worst_against_average(points, selected, named=named, look=now, width=540, height=430)
+        chart = charts.tradeoff(points, selected, named=named, look=now, width=700, height=430)
+        # In half a page the legend needs a line of its own above the chart's remark.
+        return chart.update_layout(legend={"y": 1.07}, margin={"t": 44})
+
+    return remember(("compared", which, tuple(points), selected, tuple(named), now.name), compute, private=False)
+
+
+def points_of(shown: Shown) -> list[charts.Checkpoint]:
+    """What can be drawn of the rows on screen."""
+    titles = shown.titles()
+    return [_point(one, titles[one.name]) for one in shown.rows if one.w_robust is not None]
+
+
+def names_on(shown: Shown) -> list[str]:
+    """Whose names are written: everybody's where they are few, else the chosen and the best."""
+    best = [one.name for one in shown.every if one.w_robust is not None]
+    return best if len(best) <= MANY else list(dict.fromkeys([*shown.chosen, *best[:BEST]]))
+
+
+def _point(one: Row, title: str) -> charts.Checkpoint:
+    assert one.clean is not None
+    assert one.score is not None
+    robust = one.score.robust
+    return charts.Checkpoint(
+        id=one.name,
+        name=title,
+        clean=one.clean.accuracy,
+        robust=robust.accuracy,
+        worst_class=robust.worst_class,
+        architecture=one.card.architecture,
+        method=one.card.method,
+        n=robust.n,
+        attack=one.score.told,
+        seed=one.score.seed,
+        clean_interval=interval(one.clean),
+        robust_interval=interval(robust),
+    )
+
+
+def _clicked(shown: Shown, key: str) -> Callable[[], None]:
+    def clicked() -> None:
+        points = st.session_state[key].selection.points
+        place = points[0].get("customdata") if points else None
+        if place and place[0] in shown.listed:
+            add(shown, str(place[0]))
+
+    return clicked

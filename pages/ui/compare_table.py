@@ -1,0 +1,138 @@
+"""The leaderboard: a row a checkpoint, as its card has it; what was not measured, and what is doubtful, says so."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui import link
+from pages.ui.board import Cell, show_board
+from pages.ui.compare_cards import MOST, Shown, measure_costs, toggle
+from pages.ui.frame import colours
+from robust_core.cards import Doubts, Figure, Tally
+from robust_core.evaluation.leaderboard import LOW_FIRST, Row, interval
+from robust_core.evaluation.report import MISSING, UNCHECKED, about, verdict
+
+COLUMNS = (  # key, label, help
+    ("name", "network", "What was trained. A box chooses it for the questions below."),
+    ("clean", "clean", "Right untouched; 95 % interval (Wilson)"),
+    ("robust", "robust", "Right after the attack chosen above; 95 % interval (Wilson)"),
+    ("doubts", "doubts", "Checks for a false sense of security, made on these weights at this ε"),
+    ("w_robust", "W-Robust", "½ clean + ½ robust"),
+    ("worst_class", "worst class", "Robust accuracy of the class that fares worst"),
+    ("nsd", "NSD", "Standard deviation / mean of the classes' robust accuracies: lower is fairer"),
+    ("n", "n", "Test images, from the front of the set"),
+    ("parameters", "parameters", "Numbers that were trained"),
+    ("multiply_adds", "mult-adds", "Multiply-adds of one image: convolutions and matrix products"),
+    ("ms", "ms / image", "One image alone, this machine"),
+)
+NOTHING: Cell = {"text": MISSING, "kind": "none", "tip": "Its card holds no such figure."}
+
+
+def table(shown: Shown) -> None:
+    """The table, what its numbers are, and how to fill in times."""
+    left_out = len(shown.every) - len(shown.rows)
+    columns = [{"key": "rank", "label": "#"}]
+    columns += [
+        {"key": key, "label": label, "help": told, "sorts": key != "n", "low": key in LOW_FIRST}
+        for key, label, told in COLUMNS
+    ]
+    rows, rank = [], 0
+    titles = shown.titles()
+    for one in shown.rows:
+        rank += one.ranked
+        rows.append(
+            {"id": one.name, "title": one.title, "chosen": one.name in shown.chosen, "muted": not one.ranked,
+             "cells": _cells(shown, one, titles[one.name], str(rank) if one.ranked else "–")}
+        )  # fmt: skip
+    if not rows:
+        st.info("No network here has this method and this architecture.", icon=":material/filter_alt_off:")
+        return
+    show_board(columns, rows, sort=shown.sort, full=len(shown.chosen) >= MOST, key="board", style=colours(),
+               on_sort=lambda key: link.write("sort", key), on_toggle=lambda name: toggle(shown, name))  # fmt: skip
+    told = about(shown.rows, shown.board, shown.yardstick)
+    st.caption(". ".join(told) + "." + (f" {left_out} more filtered out." if left_out else ""))
+    _times(shown)
+
+
+def _times(shown: Shown) -> None:
+    missing = sum(one.cost is None for one in shown.rows)
+    if missing:
+        word = "network" if missing == 1 else "networks"
+        if st.button(f"Time {missing} {word}", icon=":material/timer:", key="compare_time",
+                     help="Multiply-adds and milliseconds: each is loaded and asked some forty times."):  # fmt: skip
+            measure_costs(shown)
+            st.rerun()
+    timed = next((one.cost for one in shown.rows if one.cost), None)
+    if timed:
+        st.caption(
+            f"ms / image: one image alone, {timed.describe()}, the frozen view that the pages use; below it, of one "
+            f"image in a batch of {timed.batch}."
+        )
+
+
+def _cells(shown: Shown, one: Row, title: str, rank: str) -> list[Cell]:
+    robust, cost = one.robust, one.cost
+    names = [{"word": mark.word, "told": mark.told, "kind": mark.kind} for mark in one.marks]
+    figures = one.score.figures if one.score else {}
+    unspread: Cell = {
+        "text": "not defined",
+        "kind": "none",
+        "tip": "No image is right, so there is no mean to divide by.",
+    }
+    spread: Cell = unspread if one.nsd is None else _figure(f"{one.nsd:.3f}", figures.get("nsd"), "{:.3f}")
+    weighted = one.w_robust
+    return [
+        {"text": rank},
+        {"text": title, "sub": f"{one.card.method} · {one.card.architecture} · seed {one.card.seed}", "marks": names},
+        _share(one.clean, "clean"),
+        _share(robust, "robust", one.score.told if one.score else ""),
+        _doubtful(one.doubts, verdict(one), shown.board.fingerprint),
+        NOTHING if weighted is None else {"text": f"{weighted:.1%}"},
+        NOTHING if one.worst_class is None else _worst(one, figures.get("worst_class")),
+        NOTHING if robust is None else spread,
+        NOTHING if robust is None else {"text": f"{robust.n:,}", "sub": f"seed {one.score.seed}"},
+        {"text": _short(one.card.parameters), "tip": f"{one.card.parameters:,}"},
+        NOTHING if cost is None else {"text": _short(cost.multiply_adds), "tip": f"{cost.multiply_adds:,}"},
+        NOTHING if cost is None else {
+            "text": f"{cost.one_ms:.2f}", "sub": f"{cost.batch_ms:.2f} in {cost.batch}",
+            "tip": f"{cost.describe()}; quartiles {cost.one_low:.2f} and {cost.one_high:.2f}"},
+    ]  # fmt: skip
+
+
+def _share(tally: Tally | None, kind: str, told: str = "") -> Cell:
+    if tally is None:
+        return NOTHING
+    low, high = interval(tally)
+    tip = f"{tally.correct:,} of {tally.n:,} images{': ' if told else ''}{told}"
+    return {"text": f"{tally.accuracy:.1%}", "sub": f"{100 * low:.1f} … {100 * high:.1f}", "kind": kind, "tip": tip,
+            "at": tally.accuracy, "low": low, "high": high}  # fmt: skip
+
+
+def _worst(one: Row, figure: Figure | None) -> Cell:
+    cell = _figure(f"{one.worst_class:.1%}", figure, "{:.1%}")
+    return {"text": cell["text"], "sub": one.worst_name, "tip": cell.get("tip", "")}
+
+
+def _figure(text: str, figure: Figure | None, form: str) -> Cell:
+    if figure is None:
+        return {"text": text}
+    return {"text": text, "tip": f"95 % (bootstrap): {form.format(figure.low)} … {form.format(figure.high)}"}
+
+
+def _doubtful(doubts: Doubts | None, words: str, fingerprint: str) -> Cell:
+    if doubts is None:
+        told = "Nobody has checked whether this figure can be believed."
+        return {"text": UNCHECKED, "kind": "none", "tip": told}
+    sub = f"on {doubts.n} images" if doubts.data_fingerprint == fingerprint else f"on {doubts.n} of {doubts.data_name}"
+    if doubts.raised:
+        tip = "Not passed: " + "; ".join(f"{check.title} ({check.told})" for check in doubts.raised)
+        return {"text": f"✗ {words}", "sub": sub, "kind": "bad", "tip": tip}
+    return {"text": f"✓ {words}", "sub": sub, "kind": "ok", "tip": "; ".join(check.told for check in doubts.checks)}
+
+
+def _short(count: int) -> str:
+    """ "308 k", "12.1 M"."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return str(count)

@@ -1,0 +1,68 @@
+"""Taking the board home: CSV, Markdown, or one HTML file with the figures, which needs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.compare_cards import Shown
+from robust_core import charts
+from robust_core.charts import LIGHT
+from robust_core.charts.report import Section, page
+from robust_core.evaluation.report import about, doubt_lines, headings, lines, to_csv, to_markdown
+
+_KEPT = "compare_sections"
+
+
+def keep(name: str, title: str, figures: Sequence[object], told: Sequence[str]) -> None:
+    """Remembers what this visitor had computed, for the report."""
+    _kept()[name] = Section(title=title, figures=list(figures), told=list(told))
+
+
+def _kept() -> dict[str, Any]:
+    return st.session_state.setdefault(_KEPT, {})
+
+
+def take(shown: Shown, by_class: Callable[[], Section | None], points: Sequence[charts.Checkpoint],
+         named: Sequence[str]) -> None:  # fmt: skip
+    """Three buttons. The report is made when it is asked for, with what was computed live until then."""
+    kept, stem = _kept(), f"robustlens_{shown.board.data_name}"
+    board, stick, rows = shown.board, shown.yardstick, shown.rows
+
+    def report() -> bytes:
+        return html_report(shown, by_class(), points, named, list(kept.values())).encode()
+
+    with st.container(horizontal=True, key="compare_take"):
+        st.download_button("CSV", lambda: to_csv(rows, board, stick).encode(), f"{stem}.csv", "text/csv",
+                           icon=":material/table:", on_click="ignore", key="take_csv")  # fmt: skip
+        st.download_button("Markdown", lambda: to_markdown(rows, board, stick).encode(), f"{stem}.md", "text/markdown",
+                           icon=":material/article:", on_click="ignore", key="take_md")  # fmt: skip
+        st.download_button("Report, one HTML file", report, f"{stem}.html", "text/html",
+                           icon=":material/browse:", on_click="ignore", key="take_html")  # fmt: skip
+    st.caption(
+        "The rows above, in their order and with their filters. CSV: every number with n, attack, ε, seed and SHA-256. "
+        "Report: the table and its figures, the chosen networks class by class, and the curves and matrices opened "
+        "here so far; about 5 MB, for it brings what draws them."
+    )
+
+
+def html_report(
+    shown: Shown, by_class: Section | None, points: Sequence[charts.Checkpoint], named: Sequence[str],
+    live: Sequence[Section],
+) -> str:  # fmt: skip
+    """The whole file."""
+    told, checks = about(shown.rows, shown.board, shown.yardstick), doubt_lines(shown.picked)
+    sections = [
+        Section(title="Leaderboard", headings=headings(), lines=lines(shown.rows), told=told),
+        Section(title="Clean against robust", figures=[charts.tradeoff(points, named=named, look=LIGHT, width=1100)],
+                told=["Dotted: equal W-Robust. Whiskers: 95 % (Wilson)."]),
+        Section(title="The worst class against all",
+                figures=[charts.worst_against_average(points, named=named, look=LIGHT, width=1100)]),
+        *([by_class] if by_class else []),
+        *([Section(title="Signs of a false sense of security", lines=checks,
+                   headings=["network", "check", "verdict", "what came out", "what was run"])] if checks else []),
+        *live,
+    ]  # fmt: skip
+    return page(f"RobustLens: {shown.board.data_name}, {shown.board.budget}", sections)

@@ -1,0 +1,99 @@
+"""An evaluation begun from the Library: a process of its own, watched through what it writes."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui import link, served
+from pages.ui.library_told import acting, say
+from robust_core.cards import Card
+from robust_core.evaluation.plan import GROUPS
+from robust_core.library import evaluations
+from robust_core.library.evaluations import FEWEST, Seen
+from robust_core.library.limits import read_only
+from robust_core.library.shelf import Row
+
+KINDS = {"table": "The papers' attacks", "all": "Whole ensemble and doubts"}
+PLANS = {"table": (("table",), False), "all": (GROUPS, True)}  # groups of attacks, and whether doubts are checked
+MOST, USUAL = 2000, 100
+EVERY = 1.0  # seconds between two looks at one that runs
+
+
+def evaluate(row: Row) -> None:
+    """The form, or how far the evaluation under way is."""
+    seen = evaluations.look(row.name)
+    running = seen is not None and seen.phase == "running"
+    st.fragment(_watch, run_every=EVERY if running else None)(row, running)
+
+
+def _watch(row: Row, was_running: bool) -> None:
+    seen = evaluations.look(row.name)
+    running = seen is not None and seen.phase == "running"
+    if running:
+        _running(row, seen)
+        return
+    if was_running:
+        st.rerun()  # the table and the card's figures are of before
+    if seen is not None:
+        _ended(row, seen)
+    _form(row)
+
+
+def _form(row: Row) -> None:
+    card = row.found.card
+    if card is None or row.problem is not None:
+        st.caption("A checkpoint that cannot be used cannot be evaluated either.")
+        return
+    sets = served.fitting(card)
+    if not sets:
+        st.caption(f"It reads {card.data_name} images, and none of these are on this machine: see Data sets.")
+        return
+    kind = link.segments("Attacks", KINDS, "eval_kind", "table")
+    on = link.select("On", sets, "eval_on", next(iter(sets))) if len(sets) > 1 else next(iter(sets))
+    n = link.number("Test images", FEWEST, MOST, 10, "n_eval", USUAL)
+    groups, doubts = PLANS[kind]
+    st.caption(_told(card, kind, n, sets[on]))
+    if st.button(
+        "Evaluate", key=f"library_evaluate {row.name}", type="primary", icon=":material/play_arrow:",
+        disabled=read_only(),
+    ):  # fmt: skip
+        with acting():
+            evaluations.start(row.found, n=n, groups=groups, doubts=doubts, data_name=on)
+
+
+def _told(card: Card, kind: str, n: int, on: str) -> str:
+    what = {
+        "table": "FGSM, PGD-20 twice and CW, each on all images.",
+        "all": "The papers' attacks, AutoAttack's four, those that know a router, and every check for false security.",
+    }[kind]
+    known = [e for e in card.evaluations if tuple(e.plan) == tuple(PLANS[kind][0])]
+    if known:
+        seconds = known[-1].seconds * n / known[-1].clean.n
+        what += f" About {seconds:,.0f} s, from what the last one took." if seconds >= 1 else " About a second."
+    return (
+        f"{what} On the first test images of {on}. It runs on when this tab closes, and writes its figures into the "
+        "card, where Compare finds them."
+    )
+
+
+def _running(row: Row, seen: Seen) -> None:
+    left = f" {seen.left} of {seen.n:,} images still right." if seen.left is not None else ""
+    st.progress(seen.share, text=f"{seen.told}{left}")
+    st.caption(f"{seen.n:,} test images, {seen.attacks} attacks, {seen.seconds:,.0f} s so far.")
+    if st.button("Stop", key=f"library_evaluate_stop {row.name}", icon=":material/stop:", disabled=read_only()):
+        with acting():
+            evaluations.stop(row.name)
+            say(f"The evaluation of {row.title} stops; begun again with the same settings, it goes on.")
+
+
+def _ended(row: Row, seen: Seen) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key="library_evaluated"):
+        if seen.phase == "done":
+            st.success(f"Evaluated on {seen.n:,} images; the figures are in its card.", icon=":material/check:")
+        else:
+            st.warning(seen.told[:1].upper() + seen.told[1:], icon=":material/info:")
+        if st.button("Got it", key=f"library_evaluate_forget {row.name}", disabled=read_only()):
+            with acting():
+                evaluations.forget(row.name)
+    if seen.phase == "done" and st.toggle("What it said", key="library_evaluate_log"):
+        st.code(seen.told, language=None)

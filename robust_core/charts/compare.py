@@ -1,0 +1,162 @@
+"""Several networks under more and more attack, and under each other's attacks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike
+
+from robust_core.charts.series import numbers
+from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, label, mixed, note
+from robust_core.evaluation.measures import wilson
+from robust_core.types import UserError
+
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """A network at each point of a sweep: how many of n images are right."""
+
+    name: str
+    right: Sequence[int]
+    n: int
+
+
+def accuracy_curves(
+    x: Sequence[float],
+    nets: Sequence[Counted],
+    *,
+    x_title: str,
+    x_name: str,
+    usual: float | None = None,
+    by_rank: bool = False,
+    look: Theme = LIGHT,
+    height: int = 400,
+) -> go.Figure:
+    """A line a network with its 95 % band (Wilson). x_name: what a value of x is called in hover ("ε", "steps").
+
+    usual: the x of the leaderboard, marked. by_rank: points equally far apart, whatever their values (1, 2, 5, 10, …).
+    Lines differ by colour, dash and symbol. Raises UserError where a network has not one count a point, or no images.
+    """
+    for net in nets:
+        if len(net.right) != len(x) or net.n < 1:
+            raise UserError(f"{net.name!r} needs one count for each of {len(x)} points, of 1 image or more")
+    places = list(range(len(x))) if by_rank else list(x)
+    chart = figure(look, height=height, alt=_curves_alt(x, nets, x_name), hovermode="x unified", showlegend=True)
+    chart.update_layout(margin={"l": 8, "r": 16, "t": 40, "b": 8})
+    for i, net in enumerate(nets):
+        colour = look.categories[i % len(look.categories)]
+        ends = [wilson(right, net.n) for right in net.right]
+        band = {"x": [*places, *reversed(places)], "y": [*(e[1] for e in ends), *(e[0] for e in reversed(ends))]}
+        chart.add_trace(
+            go.Scatter(**band, fill="toself", fillcolor=faded(colour, 0.13), line={"width": 0}, mode="lines",
+                       hoverinfo="skip", showlegend=False)
+        )  # fmt: skip
+        chart.add_trace(
+            go.Scatter(
+                name=label(net.name, 32),
+                x=places,
+                y=[right / net.n for right in net.right],
+                mode="lines+markers",
+                cliponaxis=False,
+                line={"color": colour, "width": 2, "dash": DASHES[i % len(DASHES)]},
+                marker={"color": colour, "size": 7, "symbol": SYMBOLS[i % len(SYMBOLS)], "opacity": 1},
+                customdata=[f"[{low:.1%}, {high:.1%}]" for low, high in ends],
+                hovertemplate="%{y:.1%} %{customdata}",
+            )
+        )
+    if usual is not None and (not by_rank or usual in x):
+        at = list(x).index(usual) if by_rank else usual
+        line = {"color": look.muted, "width": 1, "dash": "dot"}
+        chart.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, yref="paper", layer="below", line=line)
+        chart.add_annotation(
+            note(look, f"the board's {x_name}", x=at, yref="paper", y=1, xshift=5, yanchor="top", xanchor="left")
+        )
+    ticks: dict[str, Any] = {"tickvals": places, "ticktext": [f"{v:.4g}" for v in x]}
+    chart.update_xaxes(axis(look, x_title, showgrid=False, **ticks))
+    chart.update_yaxes(axis(look, "accuracy", range=[-0.02, 1.02], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1]))
+    return chart
+
+
+def _curves_alt(x: Sequence[float], nets: Sequence[Counted], x_name: str) -> str:
+    if not len(x) or not nets:
+        return "No curve to show."
+    told = [
+        f"{net.name} " + ", ".join(f"{right / net.n:.1%} at {v:.4g}" for v, right in zip(x, net.right, strict=True))
+        for net in nets
+    ]
+    return f"Accuracy by {x_name}, of {nets[0].n} images: {'; '.join(told)}."
+
+
+def transfer_matrix(
+    names: Sequence[str], right: ArrayLike, untouched: Sequence[int], n: int, *, look: Theme = LIGHT
+) -> go.Figure:
+    """Crafted on the row, tested on the column: how many of n images the column still gets right, as a share.
+
+    right: counts (M, M); untouched: counts (M,), the row above. The diagonal, each network under its own attack, is
+    framed. Raises UserError where the shapes do not fit.
+    """
+    table = numbers(right)
+    m = len(names)
+    if table.shape != (m, m) or len(untouched) != m or n < 1:
+        raise UserError(f"{m} networks need counts of shape ({m}, {m}) and {m} of them untouched; got {table.shape}")
+    shares = np.vstack([numbers(untouched)[None], table]) / n
+    rows = ["untouched", *names]
+    chart = figure(look, height=110 + 46 * len(rows), alt=_matrix_alt(names, shares, n), hovermode="closest")
+    for part, colour in ((slice(0, 1), look.clean), (slice(1, None), look.adversarial)):
+        z = np.full_like(shares, np.nan)
+        # Attacked: the darker, the more was lost.
+        z[part] = shares[part] if part.stop == 1 else 1 - shares[part]
+        ramp = [[0, mixed(colour, look.page, 0.06)], [1, mixed(colour, look.page, 0.75)]]
+        chart.add_trace(
+            go.Heatmap(z=z.astype(np.float32), zmin=0, zmax=1, colorscale=ramp, showscale=False, hoverinfo="skip",
+                       xgap=2, ygap=2)
+        )  # fmt: skip
+    places = [(r, c) for r in range(m + 1) for c in range(m)]
+    chart.add_trace(
+        go.Scatter(
+            mode="markers+text",
+            showlegend=False,
+            x=[c for _, c in places],
+            y=[r for r, _ in places],
+            marker={"size": 34, "symbol": "square", "opacity": 0, "color": look.ink},
+            text=[f"<b>{shares[r, c]:.0%}</b>" if r == c + 1 else f"{shares[r, c]:.0%}" for r, c in places],
+            textfont={"size": 14, "color": look.ink},
+            hovertext=[_matrix_cell(names, shares, n, r, c) for r, c in places],
+            hovertemplate="%{hovertext}<extra></extra>",
+        )
+    )
+    for k in range(m):
+        box = {"x0": k - 0.47, "x1": k + 0.47, "y0": k + 0.53, "y1": k + 1.47}
+        chart.add_shape(type="rect", line={"color": look.ink, "width": 2}, **box)
+    ticks = [label(name, 22) for name in names]
+    chart.update_xaxes(
+        axis(look, "tested on", range=[-0.5, m - 0.5], showgrid=False, side="top")
+        | {"tickvals": list(range(m)), "ticktext": ticks, "tickfont": {"size": 12, "color": look.ink}}
+    )
+    chart.update_yaxes(
+        axis(look, "crafted on", range=[m + 0.5, -0.5], showgrid=False)
+        | {"tickvals": list(range(m + 1)), "ticktext": ["<i>untouched</i>", *ticks]}
+        | {"tickfont": {"size": 12, "color": look.ink}}
+    )
+    return chart
+
+
+def _matrix_cell(names: Sequence[str], shares: np.ndarray, n: int, r: int, c: int) -> str:
+    low, high = wilson(round(float(shares[r, c]) * n), n)
+    what = "untouched" if r == 0 else "under its own attack" if r == c + 1 else f"under {label(names[r - 1])}'s attack"
+    return f"{label(names[c])} {what}:<br>{shares[r, c]:.1%} of {n} right [{low:.1%}, {high:.1%}]"
+
+
+def _matrix_alt(names: Sequence[str], shares: np.ndarray, n: int) -> str:
+    told = []
+    for r, name in enumerate(names):
+        said = ", ".join(f"{other} {shares[r + 1, c]:.0%}" for c, other in enumerate(names))
+        told.append(f"crafted on {name}: {said}")
+    return f"Share of {n} images still right. {'; '.join(told)}."

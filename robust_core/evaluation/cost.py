@@ -1,0 +1,120 @@
+"""What a network costs to ask: parameters, multiply-adds, milliseconds an image, measured here and now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from robust_core.types import UserError
+
+BATCH = 64
+REPEATS = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """multiply_adds: of one image. one_ms: milliseconds of one image alone; batch_ms: of one in a batch. Medians of
+    `repeats`; one_low, one_high: the quartiles. threads: of torch."""
+
+    multiply_adds: int
+    one_ms: float
+    one_low: float
+    one_high: float
+    batch_ms: float
+    batch: int
+    repeats: int
+    threads: int
+    device: str
+
+    def describe(self) -> str:
+        """How it was measured, in one line."""
+        plural = "" if self.threads == 1 else "s"
+        return f"median of {self.repeats} on {self.device}, float32, {self.threads} thread{plural}"
+
+
+def cost(
+    net: nn.Module,
+    shape: tuple[int, int, int],
+    *,
+    batch: int = BATCH,
+    repeats: int = REPEATS,
+    tick: Callable[[], None] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Cost:
+    """Of a net in eval mode, wherever it is. shape: (C, H, W) of an image. tick is called at each repeat, may raise.
+
+    Black images; the time of these nets does not depend on what they see, but for a mixture's choice of experts.
+    Raises UserError where batch or repeats are less than 1.
+    """
+    if batch < 1 or repeats < 1:
+        raise UserError(f"batch and repeats must be 1 or more; got {batch} and {repeats}")
+    device = next((p.device for p in net.parameters()), torch.device("cpu"))
+    one, many = torch.zeros(1, *shape, device=device), torch.zeros(batch, *shape, device=device)
+    alone = _timed(net, one, repeats, tick, clock)
+    together = _timed(net, many, max(3, repeats // 6), tick, clock)
+    return Cost(
+        multiply_adds=multiply_adds(net, shape),
+        one_ms=median(alone),
+        one_low=alone[len(alone) // 4],
+        one_high=alone[(3 * len(alone)) // 4],
+        batch_ms=median(together) / batch,
+        batch=batch,
+        repeats=repeats,
+        threads=torch.get_num_threads(),
+        device=str(device),
+    )
+
+
+@torch.no_grad()
+def _timed(
+    net: nn.Module, x: Tensor, repeats: int, tick: Callable[[], None] | None, clock: Callable[[], float]
+) -> list[float]:
+    """Milliseconds a call, ascending; the first calls, which set things up, are not counted."""
+    times = []
+    for number in range(repeats + 2):
+        if tick is not None:
+            tick()
+        begun = clock()
+        net(x)
+        if x.is_cuda:
+            torch.cuda.synchronize(x.device)
+        elapsed = 1000 * (clock() - begun)
+        if number >= 2:
+            times.append(elapsed)
+    return sorted(times)
+
+
+@torch.no_grad()
+def multiply_adds(net: nn.Module, shape: tuple[int, int, int]) -> int:
+    """Of convolutions and matrix products for one black image: what is computed, not what is declared."""
+    device = next((p.device for p in net.parameters()), torch.device("cpu"))
+    counting = _Counting()
+    with counting:
+        net(torch.zeros(1, *shape, device=device))
+    return counting.total
+
+
+class _Counting(TorchDispatchMode):
+    """Counts multiply-adds of whatever runs inside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total: int = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        if name in ("convolution", "_convolution", "mkldnn_convolution"):
+            self.total += out.numel() * args[1][0].numel()  # an output is one product with a filter
+        elif name in ("mm", "bmm"):
+            self.total += out.numel() * args[0].shape[-1]
+        elif name in ("addmm", "baddbmm"):
+            self.total += out.numel() * args[1].shape[-1]
+        return out

@@ -1,0 +1,170 @@
+"""The rows of a leaderboard: which figure of a card stands in it, what is missing, and what speaks against it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from robust_core.cards import Card, Doubts, Tally
+from robust_core.checkpoints import weights_sha
+from robust_core.evaluation.cost import Cost
+from robust_core.evaluation.measures import nsd, wilson
+from robust_core.evaluation.scores import Board, Listed, Score, untouched
+from robust_core.types import UserError
+
+Kind = Literal["stale", "foreign", "partial"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """What speaks against a row, in a word and in a sentence."""
+
+    kind: Kind
+    word: str
+    told: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A checkpoint on a board. score: None where it was not measured so; clean: None where not even untouched.
+
+    ranked: False where the figures are missing, or not of the weights that lie there now.
+    """
+
+    name: str
+    card: Card
+    score: Score | None
+    clean: Tally | None
+    doubts: Doubts | None
+    marks: tuple[Mark, ...] = ()
+    cost: Cost | None = None
+
+    @property
+    def title(self) -> str:
+        return self.card.title
+
+    @property
+    def ranked(self) -> bool:
+        return self.score is not None and not any(mark.kind == "stale" for mark in self.marks)
+
+    @property
+    def robust(self) -> Tally | None:
+        return self.score.robust if self.score else None
+
+    @property
+    def w_robust(self) -> float | None:
+        """½ clean + ½ robust."""
+        return None if self.robust is None or self.clean is None else (self.clean.accuracy + self.robust.accuracy) / 2
+
+    @property
+    def worst_class(self) -> float | None:
+        return self.robust.worst_class if self.robust else None
+
+    @property
+    def worst_name(self) -> str:
+        """Of the class that fares worst under attack; their number where several fare alike."""
+        shares = self.robust.class_accuracy if self.robust else []
+        named = zip(shares, self.card.class_names, strict=False)
+        worst = [name for share, name in named if share is not None and share == self.worst_class]
+        return worst[0] if len(worst) == 1 else f"{len(worst)} classes alike" if worst else ""
+
+    @property
+    def nsd(self) -> float | None:
+        """None where it was not measured, or no image is right."""
+        return nsd(self.robust.class_accuracy) if self.robust else None
+
+    def value(self, key: str) -> float | str | None:
+        """What the row is sorted by under this key; None where there is nothing."""
+        cost = self.cost
+        return {
+            "name": self.title.casefold(),
+            "method": self.card.method,
+            "architecture": self.card.architecture,
+            "clean": self.clean.accuracy if self.clean else None,
+            "robust": self.robust.accuracy if self.robust else None,
+            "w_robust": self.w_robust,
+            "worst_class": self.worst_class,
+            "nsd": self.nsd,
+            "doubts": float(len(self.doubts.raised)) if self.doubts else None,
+            "parameters": float(self.card.parameters),
+            "multiply_adds": float(cost.multiply_adds) if cost else None,
+            "ms": cost.one_ms if cost else None,
+        }[key]
+
+
+LOW_FIRST = ("name", "method", "architecture", "nsd", "doubts", "parameters", "multiply_adds", "ms")
+SORTS = ("w_robust", "robust", "clean", "worst_class", *LOW_FIRST)
+
+
+def interval(tally: Tally) -> tuple[float, float]:
+    """Wilson's 95 % of its accuracy."""
+    return wilson(tally.correct, tally.n)
+
+
+def row(listed: Listed, board: Board, yardstick: str, cost: Cost | None = None) -> Row:
+    """A checkpoint's row: of several figures of one kind the one of its present weights on the most images."""
+    card = listed.card
+    fitting = [s for s in listed.scores if s.on(board) and s.yardstick.id == yardstick]
+    score = max(reversed([s for s in fitting if s.fresh]), key=lambda s: s.robust.n, default=None)
+    clean = score.clean if score else untouched(card, board.fingerprint, None)
+    marks = [*_weights(listed), *_origin(card, board)]
+    if fitting and score is None:
+        told = "what its card says was measured on other weights than the card's, and is left out"
+        marks.append(Mark(kind="partial", word="earlier weights", told=told))
+    if score:
+        marks += _figures(score, card)
+    doubts = _doubts(card, board)
+    return Row(name=listed.name, card=card, score=score, clean=clean, doubts=doubts, marks=tuple(marks), cost=cost)
+
+
+def _weights(listed: Listed) -> list[Mark]:
+    try:
+        same = weights_sha(listed.checkpoint) == listed.card.weights_sha256
+    except UserError as error:
+        return [Mark(kind="stale", word="no weights", told=str(error))]
+    told = "the weights that lie there are not those its card describes: its figures are another network's"
+    return [] if same else [Mark(kind="stale", word="stale card", told=told)]
+
+
+def _origin(card: Card, board: Board) -> list[Mark]:
+    if card.method == "imported":
+        return [Mark(kind="foreign", word="imported", told="imported: how it was trained is not known here")]
+    if card.data_name != board.data_name:
+        told = f"trained on {card.data_name}, tested on {board.data_name}"
+        return [Mark(kind="foreign", word=f"trained on {card.data_name}", told=told)]
+    return []
+
+
+def _figures(score: Score, card: Card) -> list[Mark]:
+    marks = [Mark(kind="partial", word=word, told=told) for word, told in score.remarks]
+    absent = [name for name, n in zip(card.class_names, score.robust.class_n, strict=False) if n == 0]
+    if absent:
+        told = f"no image of {', '.join(absent[:4])}{' …' if len(absent) > 4 else ''} among the {score.robust.n}"
+        marks.append(Mark(kind="partial", word=f"{len(absent)} of {len(card.class_names)} classes absent", told=told))
+    if score.clean and score.clean.n != score.robust.n:
+        told = f"untouched accuracy is of {score.clean.n:,} images, robust accuracy of {score.robust.n:,}"
+        marks.append(Mark(kind="partial", word="two n", told=told))
+    return marks
+
+
+def _doubts(card: Card, board: Board) -> Doubts | None:
+    """Of the checks of these weights at the board's budget the last, those on its images first."""
+    fresh = [d for d in card.doubts if d.weights_sha256 == card.weights_sha256]
+    fitting = [d for d in fresh if (d.norm, d.eps) == (board.norm, board.eps)]
+    return max(reversed(fitting), key=lambda d: d.data_fingerprint == board.fingerprint, default=None)
+
+
+def ordered(rows: Iterable[Row], key: str) -> list[Row]:
+    """By this key, best first; rows without it come last, in order of name, and before them those not to be ranked."""
+
+    def place(one: Row) -> tuple[int, float, str]:
+        value = one.value(key)
+        missing = value is None or (isinstance(value, float) and not math.isfinite(value))
+        if missing or isinstance(value, str):
+            return (2 if missing else 0 if one.ranked else 1, 0.0, str(value) if not missing else one.title.casefold())
+        assert isinstance(value, float)
+        return (0 if one.ranked else 1, value if key in LOW_FIRST else -value, one.title.casefold())
+
+    return sorted(rows, key=place)

@@ -1,0 +1,163 @@
+"""A leaderboard to take away: as columns of words and numbers, as CSV, as Markdown.
+
+What was not measured says so in words: an empty cell could be read as zero.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from robust_core.cards import Tally
+from robust_core.evaluation.leaderboard import Row, interval
+from robust_core.evaluation.scores import Board, Yardstick
+
+MISSING = "not measured"
+UNCHECKED = "not checked"
+Cell = str | int | float
+
+
+def records(rows: Sequence[Row], board: Board, yardstick: Yardstick | None) -> list[dict[str, Cell]]:
+    """Every row with everything that is needed to repeat its numbers; shares in [0, 1], intervals 95 % (Wilson)."""
+    found, rank = [], 0
+    for row in rows:
+        rank += row.ranked
+        score, clean, robust = row.score, row.clean, row.robust
+        record: dict[str, Cell] = {"rank": rank if row.ranked else "", "name": row.name, "title": row.title}
+        record |= {"method": row.card.method, "architecture": row.card.architecture}
+        record |= {"test_images": board.data_name, "norm": board.norm, "eps": board.eps}
+        record |= {"robust_under": yardstick.title if yardstick else MISSING}
+        record |= {"attack": score.told if score else MISSING, "seed": score.seed if score else MISSING}
+        record |= _shares("clean", clean) | _shares("robust", robust)
+        record |= {"w_robust": _number(row.w_robust), "worst_class": _number(row.worst_class)}
+        record |= {"worst_class_name": row.worst_name or MISSING}
+        record |= {"nsd": _number(row.nsd) if robust is None or row.nsd is not None else "not defined: none is right"}
+        record |= _doubts(row)
+        record |= {"parameters": row.card.parameters}
+        cost = row.cost
+        record |= {"multiply_adds": cost.multiply_adds if cost else MISSING}
+        record |= {"ms_per_image": round(cost.one_ms, 4) if cost else MISSING}
+        record |= {"ms_measured": cost.describe() if cost else MISSING}
+        record |= {"training_seed": row.card.seed, "weights_sha256": row.card.weights_sha256}
+        record |= {"test_images_sha256": board.fingerprint or MISSING}
+        record |= {"marks": "; ".join(f"{mark.word}: {mark.told}" for mark in row.marks)}
+        found.append(record)
+    return found
+
+
+def _shares(name: str, tally: Tally | None) -> dict[str, Cell]:
+    if tally is None:
+        return {f"{name}_n": MISSING, name: MISSING, f"{name}_low": MISSING, f"{name}_high": MISSING}
+    low, high = interval(tally)
+    return {f"{name}_n": tally.n, name: _number(tally.accuracy), f"{name}_low": _number(low)} | {
+        f"{name}_high": _number(high)
+    }
+
+
+def _number(value: float | None) -> Cell:
+    return MISSING if value is None else round(value, 6)
+
+
+def _doubts(row: Row) -> dict[str, Cell]:
+    if row.doubts is None:
+        return {"doubts_passed": UNCHECKED, "doubts_caught": UNCHECKED, "doubts_images": UNCHECKED}
+    passed = sum(check.passed is True for check in row.doubts.checks)
+    caught = ", ".join(check.name for check in row.doubts.raised) or "none"
+    return {"doubts_passed": f"{passed} of {len(row.doubts.checks)}", "doubts_caught": caught} | {
+        "doubts_images": row.doubts.n
+    }
+
+
+def to_csv(rows: Sequence[Row], board: Board, yardstick: Yardstick | None) -> str:
+    """With a header line. Text that a spreadsheet would take for a formula is preceded by an apostrophe."""
+    found = records(rows, board, yardstick)
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(found[0]) if found else ["name"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _inert(value) for key, value in record.items()} for record in found)
+    return out.getvalue()
+
+
+def _inert(value: Cell) -> Cell:
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def headings() -> list[str]:
+    """Of `lines`."""
+    return ["#", "network", "method", "architecture", "clean", "robust", "W-Robust", "worst class", "NSD", "n",
+            "doubts", "parameters", "multiply-adds", "ms/image", "remarks"]  # fmt: skip
+
+
+def lines(rows: Sequence[Row]) -> list[list[str]]:
+    """The board as words, a list a row, under `headings`."""
+    found, rank = [], 0
+    for row in rows:
+        rank += row.ranked
+        robust, cost = row.robust, row.cost
+        worst = MISSING if row.worst_class is None else f"{row.worst_class:.1%} {row.worst_name}"
+        spread = MISSING if robust is None else "not defined" if row.nsd is None else f"{row.nsd:.3f}"
+        found.append(
+            [
+                str(rank) if row.ranked else "–", row.title, row.card.method, row.card.architecture,
+                share(row.clean), share(robust), MISSING if row.w_robust is None else f"{row.w_robust:.1%}",
+                worst, spread, f"{robust.n:,}" if robust else "–", verdict(row), f"{row.card.parameters:,}",
+                f"{cost.multiply_adds / 1e6:,.1f} M" if cost else MISSING, f"{cost.one_ms:.2f}" if cost else MISSING,
+                "; ".join(mark.word for mark in row.marks),
+            ]
+        )  # fmt: skip
+    return found
+
+
+def share(tally: Tally | None) -> str:
+    """ "74.2% [73.3, 75.0]", or that it is missing."""
+    if tally is None:
+        return MISSING
+    low, high = interval(tally)
+    return f"{tally.accuracy:.1%} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def doubt_lines(rows: Sequence[Row]) -> list[list[str]]:
+    """Of each row that was checked, a line a check: network, check, verdict, what came out, what was run."""
+    words = {True: "passed", False: "caught", None: "could not be made"}
+    return [
+        [row.title, check.title, words[check.passed], check.told, f"{check.ran}; {row.doubts.n} images"]
+        for row in rows
+        if row.doubts
+        for check in row.doubts.checks
+    ]
+
+
+def verdict(row: Row) -> str:
+    """Of the doubts, in a few words."""
+    if row.doubts is None:
+        return UNCHECKED
+    checks, raised = row.doubts.checks, row.doubts.raised
+    if raised:
+        return f"{len(raised)} of {len(checks)} caught"
+    passed = sum(check.passed is True for check in checks)
+    return f"{passed} of {len(checks)} passed" + ("" if passed == len(checks) else ", the others could not be made")
+
+
+def about(rows: Sequence[Row], board: Board, yardstick: Yardstick | None) -> list[str]:
+    """What the numbers are, in sentences: images, attack, budget, seeds."""
+    seeds = sorted({row.score.seed for row in rows if row.score})
+    counts = sorted({row.robust.n for row in rows if row.robust})
+    told = [f"Test images: {board.data_name}" + (f", SHA-256 {board.fingerprint[:12]}…" if board.fingerprint else "")]
+    under = yardstick.title if yardstick else "nothing yet"
+    told.append(f"Robust: right after {under}; {board.budget}; seed {', '.join(map(str, seeds)) or 'none'}")
+    told.append(f"n: the first {', '.join(f'{n:,}' for n in counts) or 'none'} test images; 95 % intervals (Wilson)")
+    told.append("W-Robust = ½ clean + ½ robust; NSD = standard deviation / mean of the class accuracies, robust; lower "
+                "is fairer")  # fmt: skip
+    return told
+
+
+def to_markdown(rows: Sequence[Row], board: Board, yardstick: Yardstick | None) -> str:
+    """A table with what its numbers are, above it."""
+    told = [f"- {sentence}" for sentence in about(rows, board, yardstick)]
+    table = [headings(), ["---"] * len(headings()), *lines(rows)]
+    return "\n".join([*told, "", *("| " + " | ".join(map(_cell, cells)) + " |" for cells in table)]) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

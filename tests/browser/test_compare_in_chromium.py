@@ -1,0 +1,93 @@
+"""Compare as a visitor uses it: sort, choose, click a mark; and the report opened with the network off."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+def ready(page):
+    page.wait_for_selector(".board tbody tr")
+    page.wait_for_selector('[data-testid="stPlotlyChart"] .main-svg')
+    page.wait_for_selector('[data-testid="stStatusWidget"]', state="detached")
+
+
+def titles(page):
+    return page.locator(".board tbody tr td:nth-child(3) > b").all_inner_texts()
+
+
+def until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come true in time"
+        time.sleep(0.05)
+
+
+def test_a_heading_sorts_and_a_box_chooses(server, page):
+    page.goto(f"{server}/Compare?models=fashion_mnist/pgd_at,aw_net")
+    ready(page)
+    assert titles(page) == ["AW-Net", "PGD-AT", "Standard"]
+    page.get_by_role("button", name="clean").click()
+    until(lambda: titles(page) == ["Standard", "AW-Net", "PGD-AT"])
+    assert "sort=clean" in page.url
+    assert page.locator('.board th[aria-sort="descending"]').inner_text().startswith("clean")
+    box = page.get_by_role("checkbox", name="compare Standard")
+    box.focus()
+    page.keyboard.press("Space")
+    page.wait_for_url("**standard**")
+    until(lambda: page.locator(".board input:checked").count() == 3)
+    page.get_by_role("checkbox", name="compare PGD-AT").click()
+    until(lambda: page.locator(".board tr.chosen").count() == 2)
+    page.reload()
+    ready(page)
+    assert titles(page) == ["Standard", "AW-Net", "PGD-AT"]
+    assert page.locator(".board input:checked").count() == 2
+
+
+def test_a_click_on_a_mark_chooses_its_network(server, page):
+    page.goto(f"{server}/Compare?models=fashion_mnist/pgd_at")
+    ready(page)
+    marks = page.locator('[data-testid="stPlotlyChart"]').first.locator(".scatterlayer .points path")
+    shown = {i: marks.nth(i).bounding_box() for i in range(marks.count())}
+    right = max(shown, key=lambda i: shown[i]["x"])  # the highest clean accuracy is Standard's
+    box = shown[right]
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_url("**model=fashion_mnist%2Fstandard**")
+    until(lambda: page.locator(".board input:checked").count() == 2)
+
+
+def test_the_report_opens_with_the_network_off(server, page, chromium, tmp_path: Path):
+    page.goto(f"{server}/Compare?models=fashion_mnist/pgd_at,aw_net&compare=steps&n_compare=50&most_steps=5")
+    ready(page)
+    page.get_by_text("First 50 test images").wait_for()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Report, one HTML file").click()
+    path = tmp_path / "report.html"
+    waiting.value.save_as(path)
+    context = chromium.new_context(offline=True)
+    alone = context.new_page()
+    asked: list[str] = []
+    problems: list[str] = []
+    alone.on("request", lambda request: asked.append(request.url))
+    alone.on("pageerror", lambda error: problems.append(str(error)))
+    alone.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    alone.goto(path.as_uri())
+    alone.wait_for_selector(".main-svg")
+    until(lambda: alone.locator(".js-plotly-plot .main-svg").count() >= 4)
+    alone.wait_for_timeout(500)
+    assert alone.locator("tbody tr").count() == 3
+    assert alone.locator("td.missing").count() > 0
+    assert alone.get_by_role("heading", name="Accuracy against attack strength").count() == 1
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert not problems, problems
+    context.close()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="CSV").click()
+    waiting.value.save_as(tmp_path / "board.csv")
+    text = (tmp_path / "board.csv").read_text(encoding="utf-8")
+    assert text.count("\n") == 4
+    assert "not measured" in text

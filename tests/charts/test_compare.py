@@ -1,0 +1,138 @@
+"""Curves, matrix, classes and worst class of several networks, and the report that holds them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from robust_core.charts import (
+    DARK,
+    LIGHT,
+    ByClass,
+    Checkpoint,
+    Counted,
+    accuracy_curves,
+    alt,
+    class_bars_of,
+    tradeoff,
+    transfer_matrix,
+    worst_against_average,
+)
+from robust_core.charts.report import Section, page
+from robust_core.evaluation.measures import wilson
+from robust_core.types import UserError
+from tests.charts.reading import sent, values, words
+
+EPS = [0.0, 0.1, 0.3]
+TWO = [Counted(name="A", right=[90, 50, 0], n=100), Counted(name="B <i>", right=[80, 70, 10], n=100)]
+
+
+@pytest.mark.parametrize("look", [LIGHT, DARK], ids=lambda look: look.name)
+def test_curves_pass_through_the_shares_inside_their_bands(look: object) -> None:
+    chart = accuracy_curves(EPS, TWO, x_title="ε", x_name="ε", usual=0.1, look=look)
+    sent(chart)
+    bands, lines = chart.data[0::2], chart.data[1::2]
+    assert [list(values(line.y)) for line in lines] == [[0.9, 0.5, 0.0], [0.8, 0.7, 0.1]]
+    low, high = wilson(50, 100)
+    assert bands[0].y[1] == high
+    assert bands[0].y[-2] == low
+    assert {line.line.dash for line in lines} == {"solid", "dash"}
+    assert lines[0].line.color != lines[1].line.color
+    assert lines[1].name == "B &lt;i&gt;"
+    assert [shape.x0 for shape in chart.layout.shapes] == [0.1]
+    assert "A 90.0% at 0, 50.0% at 0.1, 0.0% at 0.3" in alt(chart)
+
+
+def test_curves_by_rank_stand_equally_far_apart() -> None:
+    chart = accuracy_curves([0, 1, 100], TWO, x_title="steps", x_name="steps", by_rank=True)
+    assert list(values(chart.data[1].x)) == [0, 1, 2]
+    assert list(chart.layout.xaxis.ticktext) == ["0", "1", "100"]
+
+
+@pytest.mark.parametrize("wrong", [Counted(name="A", right=[1], n=10), Counted(name="A", right=[1, 1, 1], n=0)])
+def test_a_curve_needs_a_count_a_point(wrong: Counted) -> None:
+    with pytest.raises(UserError, match="'A' needs one count"):
+        accuracy_curves(EPS, [wrong], x_title="ε", x_name="ε")
+
+
+def test_no_network_gives_an_empty_chart() -> None:
+    assert alt(accuracy_curves(EPS, [], x_title="ε", x_name="ε")) == "No curve to show."
+
+
+def test_the_matrix_reads_by_rows_and_frames_its_diagonal() -> None:
+    chart = transfer_matrix(["A", "B"], [[10, 60], [70, 20]], [90, 80], 100)
+    sent(chart)
+    marks = chart.data[-1]
+    cells = dict(zip(zip(marks.y, marks.x, strict=True), marks.text, strict=True))
+    assert cells == {
+        (0, 0): "90%",
+        (0, 1): "80%",
+        (1, 0): "<b>10%</b>",
+        (1, 1): "60%",
+        (2, 0): "70%",
+        (2, 1): "<b>20%</b>",
+    }
+    assert [(s.x0 + 0.47, s.y0 - 0.53) for s in chart.layout.shapes] == [(0, 0), (1, 1)]
+    assert "B under A's attack" in marks.hovertext[3]
+    assert "crafted on A: A 10%, B 60%" in alt(chart)
+    with pytest.raises(UserError, match="2 networks"):
+        transfer_matrix(["A", "B"], [[1, 2]], [1, 2], 10)
+
+
+def test_classes_stand_in_one_order_in_every_panel() -> None:
+    nets = [
+        ByClass(name="A", clean=[0.9, 0.8, 0.7], robust=[0.5, 0.1, None]),
+        ByClass(name="B", clean=None, robust=[1, 0, 0.5]),
+    ]
+    chart = class_bars_of(nets, ["ant", "bee", "cat"], order=[2, 1, 0])
+    sent(chart)
+    bars = [trace for trace in chart.data if trace.type == "bar"]
+    assert [list(bar.x) for bar in bars] == [[None, 0.1, 0.5], [0.5, 0, 1]]
+    assert len(chart.data) == 3  # B has no clean marks
+    assert "no image" in words(chart)
+    assert list(chart.layout.yaxis.ticktext) == ["cat", "bee", "ant"]
+    assert "A, robust: worst bee 10.0%, best ant 50.0%" in alt(chart)
+    with pytest.raises(UserError, match="3 classes"):
+        class_bars_of(nets, ["ant", "bee", "cat"], order=[0, 1])
+
+
+def points(count: int) -> list[Checkpoint]:
+    return [
+        Checkpoint(id=f"n{i}", name=f"net {i}", clean=0.5 + i / 1000, robust=0.4 + i / 1000, worst_class=0.1 + i / 1000)
+        for i in range(count)
+    ]
+
+
+def test_the_worst_class_lies_under_the_diagonal_and_can_be_clicked() -> None:
+    broken = Checkpoint(id="x", name="x", clean=0.5, robust=float("nan"), worst_class=0.1)
+    chart = worst_against_average([*points(2), broken], "n1")
+    sent(chart)
+    (marks,) = chart.data
+    assert [list(place) for place in marks.customdata] == [["n0"], ["n1"]]
+    assert all(worst < average for worst, average in zip(values(marks.y), values(marks.x), strict=True))
+    assert marks.marker.line.width[1] > marks.marker.line.width[0]
+    line = chart.layout.shapes[0]
+    assert (line.x0, line.x1) == (line.y0, line.y1)
+
+
+def test_of_many_only_the_named_are_named() -> None:
+    for draw in (tradeoff, worst_against_average):
+        chart = draw(points(200), named=["n7", "n150"])
+        told = [text for text in words(chart).split(" | ") if re.fullmatch(r"net \d+", text)]
+        assert sorted(told) == ["net 150", "net 7"]
+        assert sum(len(t.customdata) for t in chart.data if t.customdata is not None) == 200
+
+
+def test_the_report_stands_alone_and_escapes_what_people_wrote() -> None:
+    section = Section(title="A <b>", figures=[tradeoff(points(2)), tradeoff(points(3))], headings=["net", "clean"],
+                      lines=[["</script><script>alert(1)", "not measured"]], told=["n = 10 & more"])  # fmt: skip
+    text = page("Board", [section])
+    assert text.count("plotly.js v") == 1
+    assert "default-src 'none'" in text
+    body = text[text.index("</head>\n<body>") :]
+    assert not re.search(r'(src|href)="(https?:)?//', body + text[: text.index("<script>")])
+    assert "&lt;/script&gt;&lt;script&gt;alert(1)" in body
+    assert "<td class=missing>not measured" in body
+    assert body.count("Plotly.newPlot") == 2
+    assert 'aria-label="Clean against robust accuracy of 2 checkpoints' in body

@@ -1,0 +1,69 @@
+"""What is taken home says what was not measured, and every number with what repeats it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from robust_core.evaluation.leaderboard import ordered, row
+from robust_core.evaluation.report import about, doubt_lines, headings, lines, to_csv, to_markdown
+from robust_core.evaluation.scores import boards, yardsticks
+from tests.evaluation.claims import card, doubts
+from tests.evaluation.test_leaderboard import CLEAN, ROBUST, listed
+
+
+def taken(tmp_path: Path) -> tuple[object, object, list[object]]:
+    whole = listed(tmp_path / "shapes" / "a", card("=1+1|<b>", measures=(CLEAN, ROBUST), doubts=(doubts(True, False),)))
+    bare = listed(tmp_path / "shapes" / "b", card("Bare"))
+    (board,) = boards([whole, bare])
+    (stick,) = yardsticks(board, [whole, bare])
+    return board, stick, ordered([row(one, board, stick.id) for one in (bare, whole)], "w_robust")
+
+
+def test_csv_is_read_back_with_every_number(tmp_path: Path) -> None:
+    board, stick, rows = taken(tmp_path)
+    whole, bare = csv.DictReader(io.StringIO(to_csv(rows, board, stick)))
+    assert whole["title"] == "'=1+1|<b>"  # no formula
+    assert [float(whole[key]) for key in ("clean", "robust", "w_robust", "worst_class")] == [0.88, 0.5, 0.69, 0.2]
+    assert float(whole["robust_low"]) < 0.5 < float(whole["robust_high"])
+    assert (whole["robust_n"], whole["eps"], whole["norm"], whole["seed"]) == ("100", "0.1", "linf", "0")
+    assert "PGD-20" in whole["attack"]
+    assert whole["test_images_sha256"] == "f" * 64
+    assert (whole["doubts_passed"], whole["doubts_caught"]) == ("1 of 2", "check1")
+    for key in (
+        "clean",
+        "robust",
+        "robust_n",
+        "w_robust",
+        "worst_class",
+        "nsd",
+        "multiply_adds",
+        "ms_per_image",
+        "seed",
+    ):
+        assert bare[key] == "not measured"
+    assert bare["doubts_passed"] == "not checked"
+    assert bare["rank"] == ""
+    assert to_csv([], board, stick) == "name\n"
+
+
+def test_markdown_has_a_table_of_equal_width_and_says_what_it_is(tmp_path: Path) -> None:
+    board, stick, rows = taken(tmp_path)
+    text = to_markdown(rows, board, stick)
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(table) == 4
+    widths = {line.replace("\\|", "").count("|") for line in table}
+    assert widths == {len(headings()) + 1}
+    assert "&lt;b>" in text
+    assert "50.0% [40.4, 59.6]" in text
+    assert "1 of 2 caught" in text
+    for told in ("PGD-20, step 0.0125", "L∞, ε = 0.1 (25.5/255)", "seed 0", "the first 100 test images"):
+        assert told in text
+
+
+def test_rows_of_words_match_their_headings(tmp_path: Path) -> None:
+    board, _, rows = taken(tmp_path)
+    assert all(len(line) == len(headings()) for line in lines(rows))
+    assert "none" in " ".join(about([], board, None))
+    assert [line[2] for line in doubt_lines(rows)] == ["passed", "caught"]

@@ -1,0 +1,139 @@
+"""A run as a zip, out and in again; and every way in which a zip may be none."""
+
+import hashlib
+import io
+import json
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from robust_core import checkpoints
+from robust_core.checkpoints import CARD, HISTORY, RECIPE, WEIGHTS
+from robust_core.library import bundle, shelf
+from robust_core.training.recipe import DataPart, Recipe
+from robust_core.types import UserError
+from tests.library.conftest import tree
+
+NAME = "fashion_mnist/pgd_at"
+
+
+@pytest.fixture
+def packed(zoo: Path) -> bytes:
+    (zoo / NAME / RECIPE).write_text(Recipe(title="R", data=DataPart(name="fashion_mnist_small")).to_toml())
+    (zoo / NAME / HISTORY).write_text('{"event": "start"}\n')
+    return bundle.pack(checkpoints.find(NAME))
+
+
+def files_of(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as held:
+        return {name: held.read(name) for name in held.namelist()}
+
+
+def zipped(files: dict, how: int = zipfile.ZIP_DEFLATED) -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", how) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return held.getvalue()
+
+
+def test_a_run_goes_out_and_comes_back_and_says_from_where(zoo: Path, packed: bytes) -> None:
+    assert set(files_of(packed)) == {f"pgd_at/{name}" for name in (CARD, WEIGHTS, RECIPE, HISTORY)}
+    made = bundle.unpack(packed, file="pgd_at.zip", name="Again")
+    assert made.name == "fashion_mnist_small/again"
+    for name in (WEIGHTS, RECIPE, HISTORY):
+        assert (made.folder / name).read_bytes() == (zoo / NAME / name).read_bytes()
+    assert made.card.measures == checkpoints.find(NAME).card.measures
+    assert hashlib.sha256(packed).hexdigest() in made.card.notes
+    assert shelf.source_of(made) == "imported from pgd_at.zip"
+    checkpoints.load(checkpoints.find("fashion_mnist_small/again"))
+    with pytest.raises(UserError, match="there is a checkpoint fashion_mnist_small/again already"):
+        bundle.unpack(packed, file="pgd_at.zip", name="again")
+
+
+def test_files_without_a_folder_and_what_systems_leave_behind_are_taken(zoo: Path, packed: bytes) -> None:
+    files = {name.split("/")[1]: content for name, content in files_of(packed).items()}
+    made = bundle.unpack(zipped({**files, "__MACOSX/._card.json": b"x", ".DS_Store": b"x"}), file="run.zip")
+    assert made.folder.name == "run"
+    assert tree(made.folder) == {CARD, WEIGHTS, RECIPE, HISTORY}
+
+
+def with_card(files: dict, **changes: object) -> dict:
+    card = json.loads(files[f"pgd_at/{CARD}"])
+    return {**files, f"pgd_at/{CARD}": json.dumps(card | changes).encode()}
+
+
+def link() -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo("pgd_at/recipe.toml")
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return info
+
+
+def without(files: dict, name: str) -> dict:
+    return {key: content for key, content in files.items() if not key.endswith(name)}
+
+
+REFUSED = {
+    "another file": (lambda f: {**f, "pgd_at/run.py": b"x"}, r"run\.py', which no finished run has"),
+    "a state": (lambda f: {**f, "pgd_at/state/x": b"x"}, "which no finished run has"),
+    "a way out": (lambda f: {**f, "../card.json": b"x"}, "leaves its folder"),
+    "an absolute name": (lambda f: {**f, "/card.json": b"x"}, "leaves its folder"),
+    "a drive": (lambda f: {**f, "C:card.json": b"x"}, "leaves its folder"),
+    "a backslash": (lambda f: {**f, "..\\card.json": b"x"}, "leaves its folder"),
+    "two runs": (lambda f: {**f, "two/card.json": b"x"}, "more than one run"),
+    "a link": (lambda f: {**without(f, RECIPE), link(): b"/etc/passwd"}, "is a link"),
+    "no weights": (lambda f: without(f, WEIGHTS), "lacks weights.safetensors"),
+    "no card": (lambda f: without(f, CARD), "lacks card.json"),
+    "a bomb": (lambda f: {**f, f"pgd_at/{HISTORY}": bytes(50 * 2**20)}, "as no run does"),
+    "a torn card": (lambda f: {**f, f"pgd_at/{CARD}": b"{"}, "not a valid card"),
+    "a broken recipe": (lambda f: {**f, f"pgd_at/{RECIPE}": b"= ="}, "recipe"),
+    "other weights": (lambda f: with_card(f, weights_sha256="0" * 64), "not the file its card describes"),
+    "another architecture": (lambda f: with_card(f, architecture="aw_net"), "do not fit the card's architecture"),
+    "an unknown one": (lambda f: with_card(f, architecture="nothing"), "unknown architecture"),
+    "a monstrous one": (lambda f: with_card(f, options={"width": 10**9}), "beyond what is taken"),
+    "endless blocks": (lambda f: with_card(f, options={"blocks": [10**6] * 3}), "beyond what is taken"),
+    "a title of markup": (lambda f: with_card(f, title="<script>"), "holds <, >"),
+    "an endless title": (lambda f: with_card(f, title="x" * 500), "500 characters"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_no_run_is_refused_in_a_sentence_and_leaves_nothing(zoo: Path, packed: bytes, kind: str) -> None:
+    change, told = REFUSED[kind]
+    before = tree(zoo)
+    with pytest.raises(UserError, match=told) as caught:
+        bundle.unpack(zipped(change(files_of(packed))), file="run.zip", name="again")
+    assert "\n" not in str(caught.value)
+    assert tree(zoo) == before
+
+
+def test_weights_with_another_header_are_refused(zoo: Path, packed: bytes) -> None:
+    files = files_of(packed)
+    for content in (b"no tensors", files[f"pgd_at/{WEIGHTS}"][:-4]):
+        changed = with_card(files, weights_sha256=hashlib.sha256(content).hexdigest())
+        with pytest.raises(UserError, match="not a .safetensors file"):
+            bundle.unpack(zipped({**changed, f"pgd_at/{WEIGHTS}": content}), file="run.zip", name="again")
+
+
+@pytest.mark.parametrize("cut", [0, 10, 0.5, 0.99])
+def test_a_torn_zip_is_refused(zoo: Path, packed: bytes, cut: float) -> None:
+    content = packed[: int(cut * len(packed)) if cut < 1 else int(cut)]
+    with pytest.raises(UserError, match="not a zip"):
+        bundle.unpack(content, file="run.zip")
+
+
+def test_a_checkpoint_that_is_gone_is_a_sentence(zoo: Path) -> None:
+    found = checkpoints.find(NAME)
+    shelf.delete(found)
+    with pytest.raises(UserError, match="not here any more"):
+        bundle.pack(found)
+
+
+def test_nobody_lists_what_has_not_arrived(zoo: Path, packed: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(bundle, "_check_runs", lambda *_: seen.append([c.name for c in checkpoints.find_all(zoo)]))
+    bundle.unpack(packed, file="run.zip", name="again")
+    assert len(seen[0]) == 3
+    assert len(checkpoints.find_all(zoo)) == 4

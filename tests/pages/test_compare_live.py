@@ -1,0 +1,81 @@
+"""Compare: the chosen networks asked live, over budgets, over steps, under each other's attacks, and timed."""
+
+from __future__ import annotations
+
+import shutil
+
+from robust_core import data
+from robust_core.cards import Card
+from robust_core.checkpoints import CARD, WEIGHTS
+from tests.pages.comparing import AW, COMPARE, PGD, STANDARD, alt, change, chart, rows, said
+
+
+def test_curves_over_eps_are_made_live_and_fall(open_page):
+    app = open_page(COMPARE, compare="eps", n_compare="50", steps_compare="2", models=f"{PGD},standard")
+    figure = chart(app, "compare_eps")
+    lines = [t for t in figure["data"] if t.get("name")]
+    assert [line["name"] for line in lines] == ["PGD-AT", "Standard"]
+    assert all(a >= b for line in lines for a, b in zip(line["y"], line["y"][1:], strict=False))
+    assert "First 50 test images of fashion_mnist_small" in said(app)
+    assert "PGD-2" in said(app)
+    assert "seed 0" in said(app)
+    before = alt(app, "compare_eps")
+    app.number_input(key="w_seed").set_value(5).run()
+    assert "seed 5" in said(app)
+    app.slider(key="w_n_compare").set_value(100).run()
+    assert alt(app, "compare_eps") != before
+
+
+def test_curves_over_steps_begin_untouched(open_page):
+    app = open_page(COMPARE, compare="steps", n_compare="50", most_steps="5", models=PGD)
+    (line,) = [t for t in chart(app, "compare_steps")["data"] if t.get("name")]
+    assert len(line["y"]) == 5
+    assert "step 0.025" in said(app)
+
+
+def test_the_matrix_has_each_network_under_its_own_attack(open_page):
+    app = open_page(COMPARE, compare="transfer", n_compare="50", steps_compare="2", models=f"{PGD},standard")
+    figure = chart(app, "compare_transfer")
+    assert len(figure["layout"]["shapes"]) == 2
+    assert "crafted on PGD-AT" in alt(app, "compare_transfer")
+    app.multiselect(key="w_models").set_value([PGD]).run()
+    assert "nobody to transfer to" in said(app)
+
+
+def test_times_are_measured_on_request_and_kept(open_page):
+    app = open_page(COMPARE, architecture="aw_net")
+    app.button(key="compare_time").click().run()
+    assert not app.exception
+    aw = rows(app)["AW-Net"]
+    assert float(aw["ms"]["text"]) > 0
+    assert "in 64" in aw["ms"]["sub"]
+    assert aw["multiply_adds"]["text"].endswith(("k", "M"))
+    assert "1 thread" in said(app)
+    assert not [b for b in app.button if b.key == "compare_time"]
+
+
+def test_a_checkpoint_that_goes_while_it_is_shown(open_page, zoo):
+    app = open_page(COMPARE, compare="steps", n_compare="50", most_steps="5", models=f"{PGD},standard")
+    (zoo / STANDARD / WEIGHTS).unlink()
+    app.run()
+    assert not app.exception
+    assert [mark["word"] for mark in rows(app)["Standard"]["name"]["marks"]] == ["no weights"]
+    assert "Left out: fashion_mnist/standard" in said(app)
+    assert len([t for t in chart(app, "compare_steps")["data"] if t.get("name")]) == 1
+    shutil.rmtree(zoo / STANDARD)
+    app.run()
+    assert not app.exception
+    assert app.multiselect(key="w_models").value == [PGD]
+
+
+def test_live_images_of_the_board_that_are_not_here_are_said(open_page, zoo):
+    images = data.load("fashion_mnist_small").test
+    for name in (AW, PGD, STANDARD):
+        card = Card.model_validate_json((zoo / name / CARD).read_bytes())
+        moved = [
+            m.model_copy(update={"data_name": "fashion_mnist", "data_fingerprint": "9" * 64}) for m in card.measures
+        ]
+        change(zoo / name, measures=tuple(moved), data_name="fashion_mnist")
+    app = open_page(COMPARE, compare="steps", n_compare="50", most_steps="5", models=PGD)
+    assert "Test images: fashion_mnist, SHA-256 9999" in said(app)
+    assert f"First 50 test images of {images.name}" in said(app)

@@ -1,0 +1,167 @@
+"""Train's recipe: fields and text say the same, mistakes are named with their cure, teachers fit or it is said why."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import train_estimate
+from pages.ui.train_presets import presets
+from robust_core import checkpoints
+from robust_core.training.estimate import Estimate
+from robust_core.training.memory import Memory
+from robust_core.training.recipe import parse_recipe
+from robust_core.types import UserError
+from tests.pages.test_train import buttons, told
+from tests.pages.trained import TEXT, TRAIN
+from tests.training.pretended import Pretended, pretended
+
+__all__ = ["pretended"]  # a fixture
+SHIPPED = Path(checkpoints.__file__).parents[1] / "checkpoints"
+
+
+def editor(app: AppTest) -> str:
+    return app.text_area(key="train_editor").value
+
+
+def field(app: AppTest, path: str):
+    return next(w for kind in (app.selectbox, app.number_input, app.text_input, app.toggle) for w in kind
+                if w.key == f"train_f_{path}")  # fmt: skip
+
+
+def test_presets_promise_what_they_teach_and_need_nothing_that_is_not_here():
+    every = presets()
+    assert [p.recipe.title for p in every] == ["Robust in 3 minutes", "Two teachers", "A router", "Fair temperatures"]
+    assert [p.recipe.objective.name for p in every] == ["adversarial", "b_mtard", "adversarial", "absld"]
+    for preset in every:
+        assert preset.teaches
+        assert preset.watch
+        assert preset.takes.split()[1] == "minutes"
+        assert preset.recipe.data.name == "fashion_mnist_small"
+        for teacher in filter(None, (preset.recipe.teachers.clean, preset.recipe.teachers.robust)):
+            assert checkpoints.find(teacher, SHIPPED).card
+
+
+def test_a_field_writes_into_the_text_and_the_text_into_the_fields(zoo, open_page):
+    app = open_page(TRAIN, train="new")
+    assert editor(app).startswith("# Teaches")
+    field(app, "schedule.epochs").set_value(3).run()
+    assert tomllib.loads(editor(app))["schedule"]["epochs"] == 3
+    app.text_area(key="train_editor").set_value(TEXT.format(title="Pasted", objective="trades")).run()
+    assert field(app, "title").value == "Pasted"
+    assert field(app, "objective.name").value == "trades"
+    assert field(app, "objective.options.beta").value == 6.0
+    field(app, "objective.options.beta").set_value(3.0).run()
+    assert parse_recipe(editor(app)).objective.options == {"beta": 3.0}
+    field(app, "attack.eps").set_value(0.05).run()
+    recipe = parse_recipe(editor(app))
+    assert (recipe.attack.eps, recipe.validation.attack.eps) == (0.05, 0.05)
+    field(app, "model.architecture").set_value("aw_net").run()
+    assert parse_recipe(editor(app)).model.options["width"] == 4
+    field(app, "model.architecture").set_value("wrn_34_10").run()
+    assert "width" not in parse_recipe(editor(app)).model.options
+    assert not app.exception
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('title = "x"\n[schedule]\nepoch = 3', "unknown recipe key 'schedule.epoch'; did you mean 'schedule.epochs'?"),
+        ('title = "x"\n[objective]\nname = "trade"', "did you mean 'trades'?"),
+        ('title = "x"\n[schedule]\nlr = -1', "schedule.lr"),
+        ("title = ", "the recipe is not valid TOML"),
+        ("", "title"),
+    ],
+)
+def test_a_mistake_is_named_in_a_sentence_and_undone(zoo, open_page, text, said):
+    app = open_page(TRAIN, train="new")
+    good = editor(app)
+    app.text_area(key="train_editor").set_value(text).run()
+    assert not app.exception
+    assert said in " ".join(error.value for error in app.error)
+    assert "Start training" not in buttons(app)
+    assert editor(app) == text
+    app.button(key="train_undo").click().run()
+    assert editor(app) == good
+    assert "Start training" in buttons(app)
+
+
+def test_teachers_that_fit_are_chosen_and_the_page_says_why_none_does(zoo, open_page):
+    app = open_page(TRAIN, train="new")
+    field(app, "objective.name").set_value("b_mtard").run()
+    chosen = parse_recipe(editor(app)).teachers
+    assert (chosen.clean, chosen.robust) == ("fashion_mnist/standard", "fashion_mnist/pgd_at")
+    assert len(field(app, "teachers.clean").options) == 3
+    assert len(field(app, "teachers.robust").options) == 2  # "Standard" falls to attacks
+    field(app, "teachers.robust").set_value("fashion_mnist/aw_net").run()
+    assert parse_recipe(editor(app)).teachers.robust == "fashion_mnist/aw_net"
+    field(app, "data.choice").set_value("cifar10").run()
+    warned = [w.value for w in app.warning]
+    assert len(warned) == 2
+    assert "none of the 3 networks here knows 32×32 images of 3 channels in these 10 classes" in warned[0]
+    assert "to download when it starts" in str(field(app, "data.choice").options)
+    field(app, "data.choice").set_value("…").run()
+    assert "cannot be said" in app.warning[0].value  # there is no such folder
+    assert field(app, "data.name").value == "my_images.zip"
+    assert not app.exception
+
+
+def test_start_from_the_editor_and_its_refusal(zoo, open_page, tmp_path, pretended: Pretended):
+    app = open_page(TRAIN, train="new")
+    app.text_area(key="train_editor").set_value(TEXT.format(title="My own", objective="rslad")).run()
+    app.button(key="train_start").click().run()
+    assert pretended.launched == ["my_own"]
+    assert app.query_params["watch"] == "my_own"
+    assert "train" not in app.query_params
+    assert "My own" in told(app)
+    app = open_page(TRAIN, train="new")
+    app.text_area(key="train_editor").set_value(
+        TEXT.format(title="No", objective="rslad").replace("100", "10000")
+    ).run()
+    app.button(key="train_start").click().run()
+    assert "It was not started" in told(app)
+    assert pretended.launched == ["my_own"]
+
+
+def test_what_auto_means_is_said(zoo, open_page):
+    app = open_page(TRAIN, train="new")
+    assert "here" in app.selectbox(key="train_device").options[0]
+    assert "computes in" in " ".join(c.value for c in app.caption)
+
+
+def test_an_estimate_is_awaited_shown_and_remembered(zoo, open_page, monkeypatch):
+    answers = [None, Estimate(
+        memory=Memory(parameters=1, data=1e6, weights=1e6, activations=1e6), steps=100, step_seconds=0.5,
+        validation_seconds=1.0, measure_seconds=2.0, seconds=60.0, error=0.5,
+    )]  # fmt: skip
+    made = []
+
+    class Pretend:
+        running = True
+
+        def __init__(self, recipe, device):
+            made.append((recipe.title, device))
+
+        def result(self):
+            return answers.pop(0)
+
+    monkeypatch.setattr(train_estimate, "Ahead", Pretend)
+    train_estimate._under_way.clear()
+    app = open_page(TRAIN, train="new")
+    app.text_area(key="train_editor").set_value(TEXT.format(title="Timed", objective="standard")).run()
+    app.button(key="train_estimate").click().run()
+    assert "Timing a few steps" in told(app)
+    app.run()
+    assert "**30 s to 90 s**: 100 steps of 0.5 s" in told(app)
+    assert made == [("Timed", "auto")]
+    app.button(key="train_estimate").click().run()
+    assert made == [("Timed", "auto")]
+
+    monkeypatch.setattr(Pretend, "result", lambda self: (_ for _ in ()).throw(UserError("takes 900 GB")))
+    field(app, "schedule.epochs").set_value(9).run()
+    app.button(key="train_estimate").click().run()
+    assert "takes 900 GB" in told(app)
+    train_estimate._under_way.clear()
