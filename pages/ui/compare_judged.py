@@ -20,7 +20,7 @@ from robust_core.types import Classifier, ImageSet, UserError
 
 CHUNK = 50
 MOST_IMAGES = 1000
-FIRST_IMAGES = 100
+FIRST_IMAGES = 50
 KINDS = ("pgd", "fgsm", "mi_fgsm", "cw", "apgd_ce")
 
 Judge = Callable[[Classifier, ImageSet, Tensor], Tensor]

@@ -9,12 +9,12 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui.frame import colours, guarded
-from pages.ui.train_runs import LIVE, Watched, entries, go_watch
+from pages.ui.train_runs import LIVE, Watched, go_watch, of
 from robust_core.training import control
 from robust_core.training.limits import limits
 from robust_core.types import UserError
 
-POLL = 2.0  # seconds
+POLL = 5.0  # seconds; what is watched is looked at more often
 FIRST = 10  # runs that are listed at once
 WORDS = {
     "running": "running", "queued": "waits", "stopped": "stopped", "dead": "died", "failed": "failed",
@@ -31,7 +31,7 @@ def list_runs(found: Mapping[str, Watched], watched: Watched | None, allowed: bo
 def _listed(watched: str, allowed: bool) -> None:
     if st.session_state.pop("train_acted", False):
         st.rerun()  # the rest of the page hangs on it, too
-    own = [entry for entry in entries().values() if entry.own]
+    own = [of(seen) for seen in control.runs()]
     if not own:
         return
     st.markdown("### All runs")

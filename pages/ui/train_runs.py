@@ -14,10 +14,10 @@ from pages.ui import link
 from robust_core import checkpoints
 from robust_core.charts.curves import Axis
 from robust_core.charts.growing import MOST
-from robust_core.checkpoints import HISTORY, RECIPE
+from robust_core.checkpoints import HISTORY
 from robust_core.training import control
-from robust_core.training.recipe import Recipe, read_recipe
-from robust_core.training.status import Seen
+from robust_core.training.recipe import Recipe
+from robust_core.training.status import Seen, look
 from robust_core.types import UserError
 
 VIEWS = {"watch": "Watch", "new": "New run"}
@@ -71,8 +71,8 @@ def entries() -> dict[str, Watched]:
         if shipped.card is None or folder.resolve() in there or not (folder / HISTORY).is_file():
             continue
         recipe = None
-        with suppress(UserError):  # a shipped recipe may be older than the recipes of today
-            recipe = read_recipe(folder / RECIPE)
+        with suppress(UserError):  # it has none
+            recipe = look(folder).recipe
         found.setdefault(
             shipped.name, Watched(name=shipped.name, title=shipped.card.title, folder=folder, recipe=recipe)
         )

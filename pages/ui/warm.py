@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,10 @@ PAGES = (gallery, perturb_attack, perturb_below, perturb_image, perturb_watch)  
 async def warm(_app: object) -> AsyncIterator[None]:
     """A lifespan for `st.App`."""
     prepare()
+    # Streamlit collects garbage after every script run, also of a fragment that looks again each second: through all
+    # of torch that is a tenth of a second each time. What is here by now stays, and need not be looked through.
+    gc.collect()
+    gc.freeze()
     yield
 
 

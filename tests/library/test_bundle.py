@@ -117,6 +117,13 @@ def test_weights_with_another_header_are_refused(zoo: Path, packed: bytes) -> No
             bundle.unpack(zipped({**changed, f"pgd_at/{WEIGHTS}": content}), file="run.zip", name="again")
 
 
+def test_shapes_are_compared_before_a_network_is_built(zoo: Path, packed: bytes, monkeypatch) -> None:
+    monkeypatch.setattr(bundle, "_check_runs", None)  # whoever builds one fails
+    for changes in ({"architecture": "aw_net"}, {"options": {"width": 8, "blocks": [1, 1, 1]}}):
+        with pytest.raises(UserError, match="keys differ, first"):
+            bundle.unpack(zipped(with_card(files_of(packed), **changes)), file="run.zip", name="again")
+
+
 @pytest.mark.parametrize("cut", [0, 10, 0.5, 0.99])
 def test_a_torn_zip_is_refused(zoo: Path, packed: bytes, cut: float) -> None:
     content = packed[: int(cut * len(packed)) if cut < 1 else int(cut)]

@@ -126,10 +126,11 @@ def test_hostile_ids_are_not_looked_for(root: Path, id_: str) -> None:
 def test_a_tampered_note_restores_nothing_outside(root: Path) -> None:
     gone = trash.discard(root, ["a/one"], kind="k", title="One")
     path = root / ".trash" / gone.id / "trashed.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"paths": ["../../x"]}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"paths": ["../../../a/two"]}))
     assert trash.look(root) == []
     with pytest.raises(UserError):
         trash.restore(root, gone.id)
+    assert (root / "a/two/card.json").exists()
 
 
 def test_a_link_is_moved_and_what_it_points_to_stays(root: Path, tmp_path: Path) -> None:
