@@ -14,7 +14,7 @@ from robust_core.training import control
 from robust_core.training.limits import limits
 from robust_core.types import UserError
 
-POLL = 5.0  # seconds; what is watched is looked at more often
+POLL = 8.0  # seconds; what is watched is looked at more often
 FIRST = 10  # runs that are listed at once
 WORDS = {
     "running": "running", "queued": "waits", "stopped": "stopped", "dead": "died", "failed": "failed",

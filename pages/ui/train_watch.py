@@ -21,7 +21,7 @@ from robust_core.training.limits import limits
 from robust_core.training.status import look as look_at
 from robust_core.types import UserError
 
-POLL = 1.5  # seconds between looks at a run under way
+POLL = 2.0  # seconds between looks at a run under way
 STATES = {
     "running": "running", "queued": "waits for its turn", "stopped": "stopped", "dead": "broke off", "failed": "failed",
     "finished": "finished",
