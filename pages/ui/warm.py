@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import logging
+import pkgutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from pages.ui import frame, gallery, perturb_attack, perturb_below, perturb_image, perturb_watch, pickers, served
+import pages.ui
+from pages.ui import frame, pickers, served
 from pages.ui.perturb_reach import curve_of
 from robust_core.attacks import AttackSettings
 from robust_core.types import UserError
-
-PAGES = (gallery, perturb_attack, perturb_below, perturb_image, perturb_watch)  # importing them is the work
 
 
 @asynccontextmanager
@@ -31,6 +32,8 @@ def prepare() -> None:
     # Caches filled here are the visitors' own; that there is no visitor yet is no news.
     logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").setLevel(logging.ERROR)
     frame.settle_process()
+    for module in pkgutil.walk_packages(pages.ui.__path__, "pages.ui."):
+        importlib.import_module(module.name)  # all that any page draws with
     try:
         nets = served.shelf().nets
         for net in nets.values():
