@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from robust_core import checkpoints
 from robust_core.checkpoints import CARD, HISTORY, RECIPE, STATE
 from robust_core.training import control
 from robust_core.training.changes import ASKED
@@ -82,6 +83,20 @@ def test_a_finished_run_is_a_checkpoint_everywhere_at_once(runs, zoo, open_page)
     assert links(app)["Open in Perturb"].endswith("model=runs%2Fmine")
     assert player(open_page("pages/1_Perturb.py", model="runs/mine", versus="none"))["lanes"][0]["title"] == "Mine"
     assert "Mine" in open_page("pages/3_Temperatures.py", model="runs/mine").selectbox(key="w_model").options
+
+
+def test_a_finished_run_is_found_by_name_and_the_zoo_goes_first(runs, zoo):
+    like = zoo / "fashion_mnist/pgd_at"
+    for name in ("mine", "group/deep", "pgd_at"):
+        add_run(runs / name, story(1), like=like)
+    add_run(runs / "now", story(1), phase="stopped")
+    names = [found.name for found in checkpoints.find_all()]
+    assert names[-3:] == ["runs/group/deep", "runs/mine", "runs/pgd_at"]
+    assert "runs/now" not in names
+    assert checkpoints.find("mine").folder == checkpoints.folder_of("runs/mine") == runs / "mine"
+    assert checkpoints.find("pgd_at").name == "fashion_mnist/pgd_at"
+    assert checkpoints.find("runs/pgd_at").folder == runs / "pgd_at"
+    assert not [found.name for found in checkpoints.find_all(zoo) if found.name.startswith("runs/")]
 
 
 def test_a_run_under_way_grows_and_says_when_it_is_measured(runs, open_page):
