@@ -88,7 +88,7 @@ def panels(runs: Sequence[Told]) -> list[Panel]:
     of_epochs = keys(run.epochs[-1] for run in runs if run.epochs)
     losses = [key for key in of_steps if key not in NOT_LOSSES] or [k for k in of_epochs if k not in NOT_LOSSES]
     kind: Literal["steps", "epochs"] = "steps" if of_steps else "epochs"
-    pair = {"accurate teacher": "nat", "robust teacher": "adv"}
+    pair = {"accurate": "nat", "robust": "adv"}  # the two teachers
 
     def both(prefix: str) -> dict[str, str]:
         return {word: f"{prefix}_{end}" for word, end in pair.items()}
@@ -100,9 +100,9 @@ def panels(runs: Sequence[Told]) -> list[Panel]:
     candidates = [
         Panel(title="held-out accuracy", kind="epochs", curves={"clean": "clean", "robust": "robust"}, share=True),
         Panel(title="losses, nats", kind=kind, curves={name: name for name in losses}, smooth=True),
-        Panel(title="weights of the two losses", kind="steps", curves=both("w")),
-        Panel(title="temperatures τ", kind="steps", curves=both("tau"), base=1.0),
-        Panel(title="entropy of the labels, nats", kind="steps", curves=both("h"), smooth=True),
+        Panel(title="loss weights", kind="steps", curves=both("w")),
+        Panel(title="teachers’ τ", kind="steps", curves=both("tau"), base=1.0),
+        Panel(title="label entropy, nats", kind="steps", curves=both("h"), smooth=True),
         Panel(
             title="tells attacked from clean",
             kind=kind,
@@ -113,13 +113,13 @@ def panels(runs: Sequence[Told]) -> list[Panel]:
         ),
         Panel(title="class temperatures τ", kind="epochs", curves=_of_classes(runs, k), base=1.0),
         Panel(
-            title="experts: share of the images",
+            title="experts’ share",
             kind="epochs",
             curves={f"expert {i + 1}": partial(_load, index=i) for i in range(experts)},
             base=1 / max(experts, 1),
         ),
         Panel(title="learning rate", kind="steps", curves={"": "lr"}),
-        Panel(title="images a second, since the start", kind="steps", curves={"": "images_per_second"}),
+        Panel(title="images a second, mean", kind="steps", curves={"": "images_per_second"}),
     ]
     known = of_steps | of_epochs
     return [p for p in candidates if p.curves and any(callable(key) or key in known for key in p.curves.values())]

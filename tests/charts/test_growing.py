@@ -32,10 +32,10 @@ def test_each_method_has_its_own_panels() -> None:
         "held-out accuracy",
         "losses, nats",
         "learning rate",
-        "images a second, since the start",
+        "images a second, mean",
     ]
     both = made(w_nat=0.5, w_adv=0.5, tau_nat=1.0, tau_adv=1.2, h_nat=0.1, h_adv=0.2)
-    assert {"weights of the two losses", "temperatures τ", "entropy of the labels, nats"} <= set(titles([both]))
+    assert {"loss weights", "teachers’ τ", "label entropy, nats"} <= set(titles([both]))
     assert "tells attacked from clean" in titles([made(type_accuracy=0.7)])
     warm = Told(name="absld", steps=steps(1), epochs=[epoch(1, class_tau_adv=[0.9, 1.0, None, 1.3])])
     assert "class temperatures τ" in titles([warm])
