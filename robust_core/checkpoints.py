@@ -42,6 +42,7 @@ __all__ = [
     "find",
     "find_all",
     "load",
+    "places",
     "read_history",
     "runs_folder",
     "weights_sha",
@@ -84,21 +85,26 @@ def find_all(root: Path | None = None) -> list[Checkpoint]:
 
     Those with a broken card or no weights carry their problem.
     """
-    return _under(root) if root is not None else _under(zoo_folder()) + _finished_runs()
+    return [_read(folder, name) for name, folder in places(root).items()]
 
 
-def _finished_runs() -> list[Checkpoint]:
+def places(root: Path | None = None) -> dict[str, Path]:
+    """Name → folder of what `find_all` finds; nothing is read."""
+    return _under(root) if root is not None else _under(zoo_folder()) | _finished_runs()
+
+
+def _finished_runs() -> dict[str, Path]:
     runs, zoo = runs_folder(), zoo_folder().resolve()
     cards = sorted(path for pattern in ("*", "*/*") for path in runs.glob(f"{pattern}/{CARD}"))
     folders = [path.parent for path in cards if zoo not in path.resolve().parents]
-    return [_read(folder, RUNS + folder.relative_to(runs).as_posix()) for folder in folders]
+    return {RUNS + folder.relative_to(runs).as_posix(): folder for folder in folders}
 
 
-def _under(root: Path) -> list[Checkpoint]:
+def _under(root: Path) -> dict[str, Path]:
     folders = {path.parent for kind in (CARD, WEIGHTS) for path in root.glob(f"*/*/{kind}")}
     # A folder with a state and no card is a run still in the making: not broken, only not a checkpoint yet.
     folders = {f for f in folders if (f / CARD).exists() or not (f / STATE).exists()}
-    return [_read(folder, f"{folder.parent.name}/{folder.name}") for folder in sorted(folders)]
+    return {f"{folder.parent.name}/{folder.name}": folder for folder in sorted(folders)}
 
 
 def find(name: str, root: Path | None = None) -> Checkpoint:
@@ -118,10 +124,10 @@ def find(name: str, root: Path | None = None) -> Checkpoint:
     raise unknown("checkpoint", name, [c.name for c in every])
 
 
-def at(folder: Path) -> Checkpoint:
-    """The checkpoint in this folder, wherever it lies."""
+def at(folder: Path, name: str = "") -> Checkpoint:
+    """The checkpoint in this folder, wherever it lies; called by its last two folders where no name is given."""
     folder = folder.resolve()
-    return _read(folder, f"{folder.parent.name}/{folder.name}")
+    return _read(folder, name or f"{folder.parent.name}/{folder.name}")
 
 
 def load(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Classifier:

@@ -53,12 +53,12 @@ class Shown:
 def read_cards() -> tuple[list[Listed], list[str]]:
     """Every checkpoint with a card, as it lies there now, and a sentence about each card that cannot be read."""
     found, problems = [], []
-    for path in sorted(checkpoints.zoo_folder().glob(f"*/*/{CARD}")):
+    for name, folder in checkpoints.places().items():
         try:
-            stat = path.stat()
+            stat = (folder / CARD).stat()
         except OSError:
-            continue  # deleted since it was listed
-        one = _listed(path.parent, stat.st_size, stat.st_mtime_ns)
+            continue  # it has none, or was deleted since it was listed
+        one = _listed(folder, name, stat.st_size, stat.st_mtime_ns)
         if isinstance(one, str):
             problems.append(one)
         else:
@@ -67,8 +67,8 @@ def read_cards() -> tuple[list[Listed], list[str]]:
 
 
 @lru_cache(maxsize=1024)
-def _listed(folder: Path, _size: int, _mtime_ns: int) -> Listed | str:
-    checkpoint = checkpoints.at(folder)
+def _listed(folder: Path, name: str, _size: int, _mtime_ns: int) -> Listed | str:
+    checkpoint = checkpoints.at(folder, name)
     return Listed.of(checkpoint, checkpoint.card) if checkpoint.card else str(checkpoint.problem)
 
 

@@ -46,9 +46,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     log = tmp_path_factory.mktemp("log") / "server.txt"
     places = {"ROBUSTLENS_CHECKPOINTS": str(zoo), "ROBUSTLENS_RUNS": str(tmp_path_factory.mktemp("runs"))}
     with log.open("wb") as out:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | places, stdout=out, stderr=out
-        )
+        process = subprocess.Popen(command, cwd=ROOT, env=os.environ | places, stdout=out, stderr=out)
         try:
             _wait(f"http://127.0.0.1:{port}/_stcore/health", process)
             yield f"http://127.0.0.1:{port}"

@@ -81,7 +81,7 @@ def test_discard_deletes_a_run_and_nothing_else(pretended: Pretended, recipe: Re
     [
         ({"data": {"name": "fashion_mist"}}, "unknown data set 'fashion_mist'"),
         ({"objective": {"name": "rslad"}}, "needs a robust teacher"),
-        ({"schedule": {"batch_size": 65536}, "model": {"options": {"width": 64}}}, "takes about .* MB .*activations"),
+        ({"schedule": {"batch_size": 8192}, "model": {"options": {"width": 512}}}, "takes about .* MB .*activations"),
     ],
 )
 def test_what_cannot_be_trained_leaves_no_folder(
