@@ -9,6 +9,7 @@ import time
 import pytest
 
 from pages.ui import compare_cards, compare_table, link, served
+from robust_core import checkpoints
 from robust_core.attacks import AttackSettings
 from robust_core.cards import Card, Doubt, Doubts
 from robust_core.checkpoints import CARD, WEIGHTS, write_card
@@ -188,3 +189,9 @@ def test_200_cards_are_drawn_within_half_a_second(open_page, zoo, monkeypatch):
     spent.append(0.0)
     app.run()
     assert 0 < spent[-1] < 0.25, spent
+
+
+def test_a_finished_run_stands_on_the_board(open_page, zoo):
+    shutil.copytree(zoo / PGD, checkpoints.runs_folder() / "mine")
+    change(checkpoints.runs_folder() / "mine", title="My run")
+    assert list(rows(open_page(COMPARE))) == ["AW-Net", "My run", "PGD-AT", "Standard"]
