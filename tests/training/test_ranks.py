@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
+from torch import nn
 
 from robust_core import ranks
 from robust_core.checkpoints import HISTORY, read_history
@@ -129,3 +132,39 @@ def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(ranks, "world", lambda: 3)
     with pytest.raises(UserError, match="batch_size 16 cannot be shared evenly by 3"):
         ranks.share(16)
+
+
+@pytest.fixture
+def a_group_of_one(tmp_path: Path) -> Iterator[None]:
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/meeting", rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.usefixtures("a_group_of_one")
+def test_the_shared_norm_is_the_norm_in_either_precision(dtype: torch.dtype) -> None:
+    plain, shared = nn.BatchNorm2d(3), ranks.SharedBatchNorm(3)
+    generator = torch.Generator().manual_seed(0)
+    x = (torch.randn(8, 3, 5, 5, generator=generator) * 3 + 7).to(dtype)
+    given = [x.clone().requires_grad_() for _ in range(2)]
+    with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        seen = [norm(one) for norm, one in zip((plain, shared), given, strict=True)]
+    for one in seen:
+        (one.float() ** 3).sum().backward()
+    near = {"rtol": 1e-4, "atol": 1e-4} if dtype == torch.float32 else {"rtol": 0.05, "atol": 0.05}
+    assert seen[0].dtype == seen[1].dtype == dtype
+    torch.testing.assert_close(seen[1], seen[0], **near)
+    torch.testing.assert_close(given[1].grad, given[0].grad, **near)
+    torch.testing.assert_close(shared.running_mean, plain.running_mean, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(shared.running_var, plain.running_var, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.usefixtures("a_group_of_one")
+def test_what_one_says_and_what_one_cannot_do() -> None:
+    assert ranks.said("ε = 0.1") == "ε = 0.1"
+    assert ranks.said("") == ""
+    with ranks.agreed():
+        pass
+    with pytest.raises(UserError, match="^no such image$"), ranks.agreed():
+        raise UserError("no such image")
