@@ -18,6 +18,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def share() -> int:
+    """Those of them that are this process's own: who set OMP_NUM_THREADS gave the others away."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores(), int(told)) if told.isdigit() and int(told) else cores()
+
+
 def in_batches(
     work: Callable[[slice], T], n: int, batch_size: int, *, progress: Progress | None = None, at_once: int | None = None
 ) -> list[T]:
@@ -28,7 +34,7 @@ def in_batches(
     batch; what it raises ends the whole, as an error in `work` does, when the batches under way are done.
     """
     rows = [slice(start, min(start + batch_size, n)) for start in range(0, n, batch_size)]
-    together = min(len(rows), max(1, cores() // torch.get_num_threads()) if at_once is None else at_once)
+    together = min(len(rows), max(1, share() // torch.get_num_threads()) if at_once is None else at_once)
     tell = progress or (lambda done, of: None)
     answers = []
     if together <= 1:

@@ -10,51 +10,34 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from robust_core.attacks import AttackSettings
+from robust_core.tallies import Figure, Tally
+
+__all__ = [
+    "IMPORTED",
+    "AttackResult",
+    "Borrowed",
+    "Card",
+    "Doubt",
+    "Doubts",
+    "Evaluation",
+    "Figure",
+    "Measure",
+    "Tally",
+]
 
 SLACK = 1e-6  # between a stored share and the one its counts give
-
-
-class Tally(BaseModel):
-    """How many of n images a network gets right, overall and per class. Counts, not shares."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    n: int = Field(gt=0)
-    correct: int = Field(ge=0)
-    class_n: tuple[int, ...]
-    class_correct: tuple[int, ...]
-
-    @model_validator(mode="after")
-    def _adds_up(self) -> Tally:
-        if len(self.class_n) != len(self.class_correct) or sum(self.class_n) != self.n:
-            raise ValueError("class_n and class_correct must be one number a class, and class_n add up to n")
-        if sum(self.class_correct) != self.correct or any(
-            not 0 <= c <= n for c, n in zip(self.class_correct, self.class_n, strict=True)
-        ):
-            raise ValueError("class_correct must add up to correct and lie in [0, class_n]")
-        return self
-
-    @property
-    def accuracy(self) -> float:
-        return self.correct / self.n
-
-    @property
-    def class_accuracy(self) -> list[float | None]:
-        """None for a class with no image among the n."""
-        return [c / n if n else None for c, n in zip(self.class_correct, self.class_n, strict=True)]
-
-    @property
-    def worst_class(self) -> float:
-        return min(share for share in self.class_accuracy if share is not None)
+IMPORTED = "Imported from "  # how the notes of a card begin whose weights were brought
+RESERVED = ("name", "in_channels", "num_classes", "seed")  # `build` has them from the card itself
 
 
 class Measure(Tally):
-    """Accuracy on a named set, untouched (attack None) or attacked."""
+    """Accuracy on a named set, untouched (attack None) or attacked. claimed: it came with an imported card."""
 
     attack: AttackSettings | None = None
     data_name: str
     data_fingerprint: str
     seconds: float = Field(ge=0)
+    claimed: bool = False
 
 
 class Borrowed(BaseModel):
@@ -102,26 +85,18 @@ class AttackResult(Tally):
             )
         return self
 
+    @property
+    def budget(self) -> tuple[object, object] | None:
+        """(norm, eps); None where a borrowed attack does not say."""
+        if self.attack is not None:
+            return self.attack.norm, self.attack.eps
+        told = self.borrowed.settings if self.borrowed else {}
+        return (told["norm"], told["eps"]) if {"norm", "eps"} <= told.keys() else None
+
     def describe(self) -> str:
         chosen = self.attack or self.borrowed
         assert chosen is not None
         return chosen.describe()
-
-
-class Figure(BaseModel):
-    """A figure with its 95 % interval."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    value: float = Field(ge=0)
-    low: float = Field(ge=0)
-    high: float = Field(ge=0)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Figure:
-        if self.low > self.high:
-            raise ValueError(f"an interval must begin before it ends; got [{self.low:g}, {self.high:g}]")
-        return self
 
 
 class Evaluation(BaseModel):
@@ -129,7 +104,8 @@ class Evaluation(BaseModel):
 
     groups: after all attacks of each group. worst: after all. broken: images whose logits are no numbers, untouched.
     figures: "clean", "robust" (= worst), "worst_class", "nsd" with their intervals. notes: what was left out, and why.
-    weights_sha256: of the weights it was measured on; with other weights the evaluation is stale.
+    weights_sha256: of the weights it was measured on; with other weights the evaluation is stale. claimed: it came with
+    an imported card.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -151,6 +127,23 @@ class Evaluation(BaseModel):
     versions: dict[str, str]
     device: str
     seconds: float = Field(ge=0)
+    claimed: bool = False
+
+    @model_validator(mode="after")
+    def _was_made(self) -> Evaluation:
+        made = {result.group for result in self.results}
+        if not (made and set(self.groups) == set(self.plan) == made):
+            raise ValueError(
+                f"the plan names {', '.join(self.plan) or 'nothing'}, and there are results of "
+                f"{', '.join(sorted(made)) or 'nothing'}: it was not measured so"
+            )
+        for result in self.results:
+            budget = (self.norm, self.eps)
+            if result.budget not in (None, budget):
+                raise ValueError(f"{result.name!r} was made at another norm or eps than the evaluation's {budget}")
+            if _above(self.groups[result.group], result):
+                raise ValueError(f"the group {result.group!r} must not exceed the figure of its {result.name!r}")
+        return self
 
     @model_validator(mode="after")
     def _follows(self) -> Evaluation:
@@ -196,7 +189,7 @@ class Doubt(BaseModel):
 
 
 class Doubts(BaseModel):
-    """All checks of one network at one budget, on the first n images of a set."""
+    """All checks of one network at one budget, on the first n images of a set. claimed: they came with the card."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -211,6 +204,7 @@ class Doubts(BaseModel):
     versions: dict[str, str]
     device: str
     seconds: float = Field(ge=0)
+    claimed: bool = False
 
     @property
     def raised(self) -> tuple[Doubt, ...]:
@@ -233,7 +227,7 @@ class Card(BaseModel):
     data_name: str
     data_fingerprint: str
     weights_sha256: str
-    parameters: int
+    parameters: int = Field(ge=0)
     seed: int
     train_seconds: float
     device: str
@@ -244,27 +238,43 @@ class Card(BaseModel):
     notes: str = ""
     licence: str = ""  # of the weights, as whoever made or brought them says; empty where nobody said
 
+    @model_validator(mode="after")
+    def _fits(self) -> Card:
+        tallies = [*self.measures, *(e.clean for e in self.evaluations)]
+        if any(len(tally.class_n) != len(self.class_names) for tally in tallies):
+            raise ValueError(f"every count must be one number for each of its {len(self.class_names)} classes")
+        if taken := [key for key in self.options if key in RESERVED]:
+            raise ValueError(f"the options must not name {', '.join(taken)}: the card says it elsewhere")
+        return self
+
+    @property
+    def imported(self) -> bool:
+        """Did its weights come from elsewhere?"""
+        return self.method == "imported" or self.notes.startswith(IMPORTED)
+
     @property
     def clean(self) -> Measure | None:
-        """Of clean accuracy, the measure on the most images; a later one of equal size counts."""
-        return max((m for m in self.measures if m.attack is None), key=lambda m: m.n, default=None)
+        """Of clean accuracy, the measure on the most images, made here before claimed; of equals the first."""
+        return max((m for m in self.measures if m.attack is None), key=lambda m: (not m.claimed, m.n), default=None)
 
     @property
     def robust(self) -> Measure | None:
         """Under PGD-20 at the budget first measured, on the most images: the figure the leaderboard quotes."""
         pgd = [m for m in self.measures if m.attack and m.attack.name == "pgd" and m.attack.steps == 20]
+        pgd = [m for m in pgd if not m.claimed] or pgd
         return max((m for m in pgd if m.attack == pgd[0].attack), key=lambda m: m.n, default=None)
 
     @property
     def evaluation(self) -> Evaluation | None:
         """Of the evaluations of these weights, the one of most groups, on the most images; of equals the last."""
         fresh = [e for e in self.evaluations if e.weights_sha256 == self.weights_sha256]
-        return max(reversed(fresh), key=lambda e: (len(e.groups), e.clean.n), default=None)
+        return max(reversed(fresh), key=lambda e: (not e.claimed, len(e.groups), e.clean.n), default=None)
 
     @property
     def examination(self) -> Doubts | None:
         """The last made doubts of these weights, at the evaluation's budget where there is one."""
         fresh = [d for d in self.doubts if d.weights_sha256 == self.weights_sha256]
+        fresh = [d for d in fresh if not d.claimed] or fresh
         quoted = self.evaluation
         same = [d for d in fresh if quoted and (d.norm, d.eps) == (quoted.norm, quoted.eps)]
         found = same or fresh

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
 from robust_core.cards import Borrowed, Card, Doubt, Doubts, Evaluation, Measure, Tally
-from robust_core.folders import write_whole
+from robust_core.folders import below, write_whole
 from robust_core.models import build
 from robust_core.registry import unknown
 from robust_core.types import Classifier, UserError
@@ -95,8 +95,7 @@ def places(root: Path | None = None) -> dict[str, Path]:
 
 def _finished_runs() -> dict[str, Path]:
     runs, zoo = runs_folder(), zoo_folder().resolve()
-    cards = sorted(path for pattern in ("*", "*/*") for path in runs.glob(f"{pattern}/{CARD}"))
-    folders = [path.parent for path in cards if zoo not in path.resolve().parents]
+    folders = [folder for folder in below(runs, 2) if (folder / CARD).is_file() and zoo not in folder.resolve().parents]
     return {RUNS + folder.relative_to(runs).as_posix(): folder for folder in folders}
 
 
@@ -178,7 +177,7 @@ def weights_sha(checkpoint: Checkpoint) -> str:
         raise UserError(f"{checkpoint.name}: {WEIGHTS} cannot be read: {error.strerror}") from error
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def _digest(path: str, _size: int, _mtime_ns: int) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
@@ -218,7 +217,7 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     for line in path.read_bytes().split(b"\n"):
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):  # torn, or made to break whoever reads it
             continue
         if isinstance(event, dict):
             events.append(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
@@ -28,6 +29,25 @@ def write_whole(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
         raise
+
+
+def below(root: Path, deep: int) -> Iterator[Path]:
+    """The folders in root, down to so many levels, by name. One that is gone when it is looked into has none:
+    `Path.glob` would raise."""
+    try:
+        with os.scandir(root) as entries:
+            found = sorted(entry.path for entry in entries if entry.is_dir())
+    except OSError:
+        return
+    for path in found:
+        yield Path(path)
+        if deep > 1:
+            yield from below(Path(path), deep - 1)
+
+
+def is_full(error: BaseException) -> bool:
+    """Did the disk, or this user's share of it, have no room?"""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:

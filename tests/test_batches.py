@@ -7,6 +7,7 @@ import threading
 import pytest
 import torch
 
+from robust_core import batches
 from robust_core.batches import cores, in_batches
 
 
@@ -48,3 +49,10 @@ def test_an_error_in_the_work_or_from_the_one_who_watches_ends_it(at_once: int) 
 
 def test_cores_are_there() -> None:
     assert cores() >= 1
+
+
+def test_who_gave_its_cores_away_keeps_to_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "cores", lambda: 8)
+    for told, own in (("2", 2), ("", 8), ("99", 8), ("x", 8)):
+        monkeypatch.setenv("OMP_NUM_THREADS", told)
+        assert batches.share() == own

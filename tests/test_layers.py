@@ -19,7 +19,8 @@ ALLOWED: dict[str, set[str]] = {
     "frozen": {"types", "models"},
     "routed": {"types"},
     "attacks": {"types", "registry", "batches", "routed"},
-    "cards": {"attacks"},
+    "tallies": set(),
+    "cards": {"attacks", "tallies"},
     "checkpoints": {"types", "registry", "folders", "models", "cards"},
     "methods": {"types", "registry", "routed", "ranks", "models", "frozen", "attacks"},
     "training": {

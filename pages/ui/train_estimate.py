@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import streamlit as st
 
@@ -16,7 +17,7 @@ from robust_core.types import UserError
 
 POLL = 0.7  # seconds
 AT_ONCE = 2  # estimates under way, of all visitors
-_MINE = "train_ahead"
+_MINE, _WRONG = "train_ahead", "train_ahead_wrong"
 
 
 @st.cache_resource(show_spinner=False)
@@ -27,18 +28,21 @@ def _under_way() -> tuple[threading.Lock, list[Ahead]]:
 def estimated(recipe: Recipe, device: str, asked: bool) -> None:
     """Begins an estimate where it is asked for; shows what is known of this recipe, or that it is being timed."""
     key = ("estimate", recipe.to_toml(), device)
-    known = shared().get(key)
-    if known is not None:
-        _show(known)
-        return
     if asked:
+        st.session_state.pop(_WRONG, None)
+        if mine := st.session_state.pop(_MINE, None):
+            mine[1].stop()
         try:
             st.session_state[_MINE] = (key, _begin(recipe, device))
         except UserError as error:
-            st.error(str(error), icon=":material/error:")
-    mine = st.session_state.get(_MINE)
+            st.session_state[_WRONG] = (key, str(error))
+    mine, wrong = st.session_state.get(_MINE), st.session_state.get(_WRONG)
     if mine is not None and mine[0] == key:
         st.fragment(_awaited, run_every=POLL)(*mine)
+    elif wrong is not None and wrong[0] == key:
+        st.error(wrong[1], icon=":material/error:")
+    elif (known := shared().get(key)) is not None:
+        _show(*known)
 
 
 def _begin(recipe: Recipe, device: str) -> Ahead:
@@ -49,6 +53,9 @@ def _begin(recipe: Recipe, device: str) -> Ahead:
         )
     lock, every = _under_way()
     with lock:
+        for one in every:
+            if one.overdue:  # of a tab that closed: nobody asks for its result any more
+                one.stop()
         every[:] = [one for one in every if one.running]
         if len(every) >= AT_ONCE:
             raise UserError("other visitors' estimates are being made; try again in some seconds")
@@ -59,24 +66,23 @@ def _begin(recipe: Recipe, device: str) -> Ahead:
 def _awaited(key: tuple, ahead: Ahead) -> None:
     try:
         found = ahead.result()
-    except UserError as error:
-        found = str(error)
-    if found is None:
-        st.caption(":material/timer: Timing a few steps of this recipe…")
-        return
-    shared().put(key, found)
+    except UserError as error:  # for this visitor alone: the machine may have room for the next one
+        st.session_state[_WRONG] = (key, str(error))
+    else:
+        if found is None:
+            st.caption(":material/timer: Timing a few steps of this recipe…")
+            return
+        shared().put(key, (found, time.strftime("%H:%M")))
     st.session_state.pop(_MINE, None)
     st.rerun(scope="app")
 
 
-def _show(found: Estimate | str) -> None:
-    if isinstance(found, str):
-        st.error(found, icon=":material/error:")
-        return
+def _show(found: Estimate, at: str) -> None:
     low, high = found.seconds * (1 - min(found.error, 0.9)), found.seconds * (1 + found.error)
     st.success(
         f"**{duration(low)} to {duration(high)}**: {found.steps:,} steps of {found.step_seconds:.2g} s, "
         f"{duration(found.validation_seconds)} to validate after each epoch, {duration(found.measure_seconds)} "
-        f"to measure it in the end. Memory: {found.memory.describe()}. True for a machine as busy as it was just now.",
+        f"to measure it in the end. Memory: {found.memory.describe()}. "
+        f"True for a machine as busy as this one was at {at}.",
         icon=":material/timer:",
     )

@@ -17,7 +17,7 @@ from robust_core.types import UserError
 POLL = 8.0  # seconds; what is watched is looked at more often
 FIRST = 10  # runs that are listed at once
 WORDS = {
-    "running": "running", "queued": "waits", "stopped": "stopped", "dead": "died", "failed": "failed",
+    "running": "running", "queued": "waits", "stopped": "stopped", "dead": "broke off", "failed": "failed",
     "finished": "finished",
 }  # fmt: skip
 
@@ -60,7 +60,9 @@ def _row(entry: Watched, on: bool, allowed: bool) -> None:
 
 
 def actions(entry: Watched, allowed: bool, where: str) -> None:
-    """Stop, Resume and Discard, those that fit what the run is doing."""
+    """Stop, Resume and Discard, those that fit what the run is doing; none where this deployment does not train."""
+    if not allowed:
+        return
     key = f"{where}_{entry.name}"
     if entry.status in LIVE:
         word = "Stopping…" if entry.stopping else "Stop" if entry.status == "running" else "Take out"
@@ -69,7 +71,7 @@ def actions(entry: Watched, allowed: bool, where: str) -> None:
             args=(control.stop, entry), help="Saves its state after the step it is at; Resume goes on from there.",
         )  # fmt: skip
         return
-    if entry.status != "finished" and allowed:
+    if entry.status != "finished":
         st.button(
             "Resume", key=f"train_resume_{key}", icon=":material/play_arrow:", on_click=_act,
             args=(control.resume, entry), help="Goes on from the last saved state, with exactly the same result.",

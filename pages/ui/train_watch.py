@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.ui import link
 from pages.ui.frame import colours, guarded, look
-from pages.ui.memory import remember
+from pages.ui.memory import Memory
 from pages.ui.train_list import actions, duration
 from pages.ui.train_probes import probes
 from pages.ui.train_runs import LIVE, Watched
@@ -34,7 +34,7 @@ def watch(run: Watched, beside: Sequence[Watched], by: Axis, smooth: int, allowe
         st.markdown(f"### {run.title}" + ("" if run.own else ", as it was trained"))
         if run.own:
             actions(run, allowed, "head")
-            if run.status == "running" and not run.stopping:
+            if allowed and run.status == "running" and not run.stopping:
                 _change(run)
         if run.status == "finished":
             _onward(run)
@@ -72,11 +72,12 @@ def _change(run: Watched) -> None:
             now |= {key: change[key] for key in now if key in change}
         st.markdown("Taken before the next step; the card of the run will say so.")
         key = f"_{run.name}_{len(changes)}"  # a change that was taken is where the next one starts
-        lr = st.number_input("Highest learning rate", 1e-5, 100.0, float(now["lr"]), format="%g", key="train_lr" + key)
+        # No bounds but those of all numbers: the core knows the ranges, and says them.
+        lr = st.number_input("Highest learning rate", value=float(now["lr"]), format="%g", key="train_lr" + key)
         eps = st.number_input(
-            "ε of the inner attack", 0.0, 1.0, float(now["eps"]), 0.01, format="%g", key="train_eps" + key
+            "ε of the inner attack", value=float(now["eps"]), step=0.01, format="%g", key="train_eps" + key
         )
-        steps = st.number_input("Steps of the inner attack", 1, 100, int(now["steps"]), key="train_steps" + key)
+        steps = st.number_input("Steps of the inner attack", value=int(now["steps"]), key="train_steps" + key)
         if st.form_submit_button("Change", key="train_apply" + key):
             asked = {k: v for k, v in {"lr": lr, "eps": eps, "steps": steps}.items() if v != now[k]}
             with guarded():
@@ -166,9 +167,10 @@ def _state(run: Watched, log: Log) -> None:
         st.caption("Trained. It is being measured on the test images now.")
     if log.complete:
         done = log.complete
+        eps = f" (ε = {run.recipe.validation.attack.eps:.4g}, seed 0)" if run.recipe else ""
         st.caption(
-            f"Measured on {done.get('n', 0):,} test images: clean {done.get('clean', 0):.1%}, PGD-20 "
-            f"{done.get('robust', 0):.1%}, worst class {done.get('worst_class', 0):.1%}."
+            f"Measured on {done.get('n', 0):,} test images: clean {done.get('clean', 0):.1%}, PGD-20{eps} "
+            f"{done.get('robust', 0):.1%}, worst class under it {done.get('worst_class', 0):.1%}."
         )
 
 
@@ -186,7 +188,9 @@ def _curves(run: Watched, log: Log, beside: Sequence[Watched], by: Axis, smooth:
     def drawn() -> charts.Growing:
         return charts.training([_told(r, o) for r, o in logs], by=by, smooth=smooth, look=now)
 
-    figure = remember(key, drawn, private=True)
+    figure = _latest().get(key)
+    if figure is None:
+        _latest().put(key, figure := drawn())
     st.echarts_chart(figure.option, height=figure.height, theme=None, key="train_curves", alt=figure.alt)
     attack = run.recipe.validation.attack.describe() if run.recipe else "the recipe's validation attack"
     seed = f", the run's seed {run.recipe.seed}" if run.recipe else ""
@@ -195,6 +199,12 @@ def _curves(run: Watched, log: Log, beside: Sequence[Watched], by: Axis, smooth:
         + ("each value as it was." if smooth == 1 else f"smoothed over about {smooth} of them, raw behind.")
         + _changed(log)
     )
+
+
+@st.cache_resource(show_spinner=False)
+def _latest() -> Memory:
+    """Figures of all visitors: of runs that grow only the last few are worth keeping."""
+    return Memory(4)
 
 
 def _told(run: Watched, log: Log) -> Told:

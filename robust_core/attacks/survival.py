@@ -22,12 +22,14 @@ def survivors(
     progress: Progress | None = None,
     judge: nn.Module | None = None,
     indices: Int64[Tensor, " n"] | None = None,
+    at_once: int | None = None,
 ) -> Bool[Tensor, " n"]:
     """True where the image is classified right; with an attack, right before and after it.
 
     model: attacked and asked, in eval mode. judge: asked in the model's place where the model is a faster view of it.
     indices: which image of its data set each is, 0 … n - 1 where not given; the attack's noise goes by it.
-    progress(done, n) is called after each batch. The attack runs on images that are right to begin with, no others.
+    at_once: batches in work together; as `in_batches` has it by default, and one on a GPU. progress(done, n) is called
+    after each batch. The attack runs on images that are right to begin with, no others.
     """
     judge = judge or model
     known = torch.arange(len(images)) if indices is None else indices
@@ -42,8 +44,9 @@ def survivors(
             alive[keep] = _right(judge, x_adv, y[keep])
         return alive.cpu()
 
-    together = None if torch.device(device).type == "cpu" else 1
-    parts = in_batches(stand, len(images), batch_size, progress=progress, at_once=together)
+    if torch.device(device).type != "cpu":
+        at_once = 1
+    parts = in_batches(stand, len(images), batch_size, progress=progress, at_once=at_once)
     return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.bool)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -131,12 +132,15 @@ def keys(events: Any) -> dict[str, None]:
 
 
 def _of_classes(runs: Sequence[Told], k: int) -> dict[str, Callable[[Event], Any]]:
-    """τ_adv of each class, of a run that taught with them; the extremes are named "sharpest" and "softest"."""
-    final = next((e["class_tau_adv"] for r in runs for e in r.epochs[-1:] if e.get("class_tau_adv")), None)
-    if not final or max(abs((v or 1) - 1) for v in final) < 1e-9:
+    """τ_adv of each class, of a run that taught with them; the extremes are named, where one run has them."""
+    ends = [e["class_tau_adv"] for r in runs for e in r.epochs[-1:] if isinstance(e.get("class_tau_adv"), list)]
+    finals = [[v if isinstance(v, (int, float)) and math.isfinite(v) else 1.0 for v in end] for end in ends]
+    if not any(abs(v - 1) > 1e-9 for final in finals for v in final):
         return {}
-    order = sorted(range(k), key=lambda c: final[c] if c < len(final) and final[c] is not None else 1.0)
-    names = {order[0]: "sharpest class", order[-1]: "softest class"}
+    if len(finals) > 1:  # each has its own extremes
+        return {f" {c}": partial(_tau, index=c) for c in range(k)}
+    order = sorted(range(k), key=lambda c: finals[0][c] if c < len(finals[0]) else 1.0)
+    names = {order[0]: f"sharpest, class {order[0]}", order[-1]: f"softest, class {order[-1]}"}
     order = [*order[1:-1], order[0], order[-1]]  # the named ones on top
     return {names.get(c, f" {c}"): partial(_tau, index=c) for c in order}
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from robust_core.cards import Card, Doubts, Tally
+from robust_core.cards import Card, Doubt, Doubts, Tally
 from robust_core.checkpoints import weights_sha
 from robust_core.evaluation.cost import Cost
 from robust_core.evaluation.measures import nsd, wilson
@@ -30,7 +30,8 @@ class Mark:
 class Row:
     """A checkpoint on a board. score: None where it was not measured so; clean: None where not even untouched.
 
-    ranked: False where the figures are missing, or not of the weights that lie there now.
+    ranked: False where the figures are missing, came with an imported card, or are not of the weights that lie there
+    now.
     """
 
     name: str
@@ -47,7 +48,8 @@ class Row:
 
     @property
     def ranked(self) -> bool:
-        return self.score is not None and not any(mark.kind == "stale" for mark in self.marks)
+        own = self.score is not None and not self.score.claimed
+        return own and not any(mark.kind == "stale" for mark in self.marks)
 
     @property
     def robust(self) -> Tally | None:
@@ -77,7 +79,7 @@ class Row:
 
     def value(self, key: str) -> float | str | None:
         """What the row is sorted by under this key; None where there is nothing."""
-        cost = self.cost
+        cost, checks = self.cost, self.doubts.checks if self.doubts else ()
         return {
             "name": self.title.casefold(),
             "method": self.card.method,
@@ -87,15 +89,23 @@ class Row:
             "w_robust": self.w_robust,
             "worst_class": self.worst_class,
             "nsd": self.nsd,
-            "doubts": float(len(self.doubts.raised)) if self.doubts else None,
+            "doubts": _caught(checks),
             "parameters": float(self.card.parameters),
             "multiply_adds": float(cost.multiply_adds) if cost else None,
             "ms": cost.one_ms if cost else None,
         }[key]
 
 
+def _caught(checks: Sequence[Doubt]) -> float | None:
+    """How many checks were not passed; None where none could be made."""
+    made = [check.passed for check in checks if check.passed is not None]
+    return float(made.count(False)) if made else None
+
+
 LOW_FIRST = ("name", "method", "architecture", "nsd", "doubts", "parameters", "multiply_adds", "ms")
 SORTS = ("w_robust", "robust", "clean", "worst_class", *LOW_FIRST)
+JUDGES = ("w_robust", "robust", "clean", "worst_class", "nsd")  # by the others rows are put in order, not ranked
+DIGITS = 9  # figures equal to as many decimals are equal
 
 
 def interval(tally: Tally) -> tuple[float, float]:
@@ -104,12 +114,13 @@ def interval(tally: Tally) -> tuple[float, float]:
 
 
 def row(listed: Listed, board: Board, yardstick: str, cost: Cost | None = None) -> Row:
-    """A checkpoint's row: of several figures of one kind the one of its present weights on the most images."""
+    """A checkpoint's row: of several figures of one kind the one of its present weights on the most images, one made
+    here before one that an imported card claims."""
     card = listed.card
     fitting = [s for s in listed.scores if s.on(board) and s.yardstick.id == yardstick]
-    score = max(reversed([s for s in fitting if s.fresh]), key=lambda s: s.robust.n, default=None)
+    score = max(reversed([s for s in fitting if s.fresh]), key=lambda s: (not s.claimed, s.robust.n), default=None)
     clean = score.clean if score else untouched(card, board.fingerprint, None)
-    marks = [*_weights(listed), *_origin(card, board)]
+    marks = [*_weights(listed), *_origin(card, board, claimed=score is not None and score.claimed)]
     if fitting and score is None:
         told = "what its card says was measured on other weights than the card's, and is left out"
         marks.append(Mark(kind="partial", word="earlier weights", told=told))
@@ -128,9 +139,13 @@ def _weights(listed: Listed) -> list[Mark]:
     return [] if same else [Mark(kind="stale", word="stale card", told=told)]
 
 
-def _origin(card: Card, board: Board) -> list[Mark]:
-    if card.method == "imported":
-        return [Mark(kind="foreign", word="imported", told="imported: how it was trained is not known here")]
+def _origin(card: Card, board: Board, *, claimed: bool) -> list[Mark]:
+    if claimed:
+        told = "imported with its figures: nobody has measured them here, and they are not ranked"
+        return [Mark(kind="foreign", word="figures as its card claims", told=told)]
+    if card.imported:
+        told = "imported: how it was trained is not known here, or only as its card claims"
+        return [Mark(kind="foreign", word="imported", told=told)]
     if card.data_name != board.data_name:
         told = f"trained on {card.data_name}, tested on {board.data_name}"
         return [Mark(kind="foreign", word=f"trained on {card.data_name}", told=told)]
@@ -150,8 +165,12 @@ def _figures(score: Score, card: Card) -> list[Mark]:
 
 
 def _doubts(card: Card, board: Board) -> Doubts | None:
-    """Of the checks of these weights at the board's budget the last, those on its images first."""
+    """Of the checks of these weights at the board's budget the last, those on its images first.
+
+    What an imported card says for itself is left out; what it says against itself is believed.
+    """
     fresh = [d for d in card.doubts if d.weights_sha256 == card.weights_sha256]
+    fresh = [d for d in fresh if not d.claimed] or [d for d in fresh if d.raised]
     fitting = [d for d in fresh if (d.norm, d.eps) == (board.norm, board.eps)]
     return max(reversed(fitting), key=lambda d: d.data_fingerprint == board.fingerprint, default=None)
 
@@ -161,10 +180,43 @@ def ordered(rows: Iterable[Row], key: str) -> list[Row]:
 
     def place(one: Row) -> tuple[int, float, str]:
         value = one.value(key)
-        missing = value is None or (isinstance(value, float) and not math.isfinite(value))
+        missing = _missing(value)
         if missing or isinstance(value, str):
             return (2 if missing else 0 if one.ranked else 1, 0.0, str(value) if not missing else one.title.casefold())
         assert isinstance(value, float)
-        return (0 if one.ranked else 1, value if key in LOW_FIRST else -value, one.title.casefold())
+        return (0 if one.ranked else 1, round(value if key in LOW_FIRST else -value, DIGITS), one.title.casefold())
 
     return sorted(rows, key=place)
+
+
+def _missing(value: float | str | None) -> bool:
+    return value is None or (isinstance(value, float) and not math.isfinite(value))
+
+
+def ranks(rows: Iterable[Row], key: str) -> dict[str, int]:
+    """Name → rank by this key, of those that have one: equal figures share the best of their ranks.
+
+    Nobody is ranked by a key that does not judge, where the key's figure is missing, or whose figures do not count.
+    """
+    if key not in JUDGES:
+        return {}
+    sign = 1 if key in LOW_FIRST else -1
+    values = {
+        one.name: round(sign * value, DIGITS)
+        for one in rows
+        if one.ranked and isinstance(value := one.value(key), float) and not _missing(value)
+    }
+    return {name: 1 + sum(other < value for other in values.values()) for name, value in values.items()}
+
+
+def with_fewer_marked(rows: Sequence[Row]) -> list[Row]:
+    """The rows of a board, those marked that were measured on fewer images than another that counts."""
+    most = max((one.robust.n for one in rows if one.ranked and one.robust), default=0)
+
+    def marked(one: Row) -> Row:
+        if one.robust is None or one.robust.n >= most:
+            return one
+        told = f"measured on {one.robust.n:,} images, others here on up to {most:,}: not quite the same question"
+        return replace(one, marks=(*one.marks, Mark(kind="partial", word=f"n = {one.robust.n:,}", told=told)))
+
+    return [marked(one) for one in rows]

@@ -7,24 +7,33 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Sequence
 
 from robust_core.cards import Tally
-from robust_core.evaluation.leaderboard import Row, interval
+from robust_core.evaluation.leaderboard import JUDGES, Row, interval, ranks
 from robust_core.evaluation.scores import Board, Yardstick
 
 MISSING = "not measured"
 UNCHECKED = "not checked"
+UNKNOWN = "not known"
+NAMES = {
+    "name": "title", "method": "method", "architecture": "architecture", "clean": "clean accuracy",
+    "robust": "robust accuracy", "w_robust": "W-Robust", "worst_class": "worst class", "nsd": "NSD",
+    "doubts": "checks not passed", "parameters": "parameters", "multiply_adds": "multiply-adds", "ms": "ms/image",
+}  # fmt: skip
 Cell = str | int | float
 
 
-def records(rows: Sequence[Row], board: Board, yardstick: Yardstick | None) -> list[dict[str, Cell]]:
+def records(
+    rows: Sequence[Row], board: Board, yardstick: Yardstick | None, sort: str = "w_robust"
+) -> list[dict[str, Cell]]:
     """Every row with everything that is needed to repeat its numbers; shares in [0, 1], intervals 95 % (Wilson)."""
-    found, rank = [], 0
+    found, placed = [], ranks(rows, sort)
     for row in rows:
-        rank += row.ranked
         score, clean, robust = row.score, row.clean, row.robust
-        record: dict[str, Cell] = {"rank": rank if row.ranked else "", "name": row.name, "title": row.title}
+        record: dict[str, Cell] = {"rank": placed.get(row.name, ""), "ranked_by": sort if placed else ""}
+        record |= {"name": row.name, "title": row.title}
         record |= {"method": row.card.method, "architecture": row.card.architecture}
         record |= {"test_images": board.data_name, "norm": board.norm, "eps": board.eps}
         record |= {"robust_under": yardstick.title if yardstick else MISSING}
@@ -39,7 +48,7 @@ def records(rows: Sequence[Row], board: Board, yardstick: Yardstick | None) -> l
         record |= {"multiply_adds": cost.multiply_adds if cost else MISSING}
         record |= {"ms_per_image": round(cost.one_ms, 4) if cost else MISSING}
         record |= {"ms_measured": cost.describe() if cost else MISSING}
-        record |= {"training_seed": row.card.seed, "weights_sha256": row.card.weights_sha256}
+        record |= {"training_seed": training_seed(row), "weights_sha256": row.card.weights_sha256}
         record |= {"test_images_sha256": board.fingerprint or MISSING}
         record |= {"marks": "; ".join(f"{mark.word}: {mark.told}" for mark in row.marks)}
         found.append(record)
@@ -69,9 +78,9 @@ def _doubts(row: Row) -> dict[str, Cell]:
     }
 
 
-def to_csv(rows: Sequence[Row], board: Board, yardstick: Yardstick | None) -> str:
+def to_csv(rows: Sequence[Row], board: Board, yardstick: Yardstick | None, sort: str = "w_robust") -> str:
     """With a header line. Text that a spreadsheet would take for a formula is preceded by an apostrophe."""
-    found = records(rows, board, yardstick)
+    found = records(rows, board, yardstick, sort)
     out = io.StringIO()
     writer = csv.DictWriter(out, list(found[0]) if found else ["name"], lineterminator="\n")
     writer.writeheader()
@@ -89,17 +98,30 @@ def headings() -> list[str]:
             "doubts", "parameters", "multiply-adds", "ms/image", "remarks"]  # fmt: skip
 
 
-def lines(rows: Sequence[Row]) -> list[list[str]]:
+def training_seed(row: Row) -> int | str:
+    """Of an imported state dict nobody here knows it."""
+    return UNKNOWN if row.card.method == "imported" else row.card.seed
+
+
+def full_titles(rows: Sequence[Row]) -> dict[str, str]:
+    """Name → title; name and training seed stand behind a title that several have."""
+    every = Counter(row.title for row in rows)
+    return {
+        row.name: row.title if every[row.title] == 1 else f"{row.title} ({row.name}, seed {training_seed(row)})"
+        for row in rows
+    }
+
+
+def lines(rows: Sequence[Row], sort: str = "w_robust") -> list[list[str]]:
     """The board as words, a list a row, under `headings`."""
-    found, rank = [], 0
+    found, placed, titles = [], ranks(rows, sort), full_titles(rows)
     for row in rows:
-        rank += row.ranked
         robust, cost = row.robust, row.cost
         worst = MISSING if row.worst_class is None else f"{row.worst_class:.1%} {row.worst_name}"
         spread = MISSING if robust is None else "not defined" if row.nsd is None else f"{row.nsd:.3f}"
         found.append(
             [
-                str(rank) if row.ranked else "–", row.title, row.card.method, row.card.architecture,
+                str(placed.get(row.name, "–")), titles[row.name], row.card.method, row.card.architecture,
                 share(row.clean), share(robust), MISSING if row.w_robust is None else f"{row.w_robust:.1%}",
                 worst, spread, f"{robust.n:,}" if robust else "–", verdict(row), f"{row.card.parameters:,}",
                 f"{cost.multiply_adds / 1e6:,.1f} M" if cost else MISSING, f"{cost.one_ms:.2f}" if cost else MISSING,
@@ -119,9 +141,9 @@ def share(tally: Tally | None) -> str:
 
 def doubt_lines(rows: Sequence[Row]) -> list[list[str]]:
     """Of each row that was checked, a line a check: network, check, verdict, what came out, what was run."""
-    words = {True: "passed", False: "caught", None: "could not be made"}
+    words, titles = {True: "passed", False: "caught", None: "could not be made"}, full_titles(rows)
     return [
-        [row.title, check.title, words[check.passed], check.told, f"{check.ran}; {row.doubts.n} images"]
+        [titles[row.name], check.title, words[check.passed], check.told, f"{check.ran}; {row.doubts.n} images"]
         for row in rows
         if row.doubts
         for check in row.doubts.checks
@@ -136,11 +158,20 @@ def verdict(row: Row) -> str:
     if raised:
         return f"{len(raised)} of {len(checks)} caught"
     passed = sum(check.passed is True for check in checks)
+    if not passed:
+        return "no check could be made"
     return f"{passed} of {len(checks)} passed" + ("" if passed == len(checks) else ", the others could not be made")
 
 
-def about(rows: Sequence[Row], board: Board, yardstick: Yardstick | None) -> list[str]:
-    """What the numbers are, in sentences: images, attack, budget, seeds."""
+def all_passed(row: Row) -> bool:
+    """Was every check made, and passed?"""
+    return row.doubts is not None and all(check.passed is True for check in row.doubts.checks)
+
+
+def about(
+    rows: Sequence[Row], board: Board, yardstick: Yardstick | None, sort: str = "w_robust", filters: Sequence[str] = ()
+) -> list[str]:
+    """What the numbers are, in sentences: images, attack, budget, seeds, order. filters: as "method trades"."""
     seeds = sorted({row.score.seed for row in rows if row.score})
     counts = sorted({row.robust.n for row in rows if row.robust})
     told = [f"Test images: {board.data_name}" + (f", SHA-256 {board.fingerprint[:12]}…" if board.fingerprint else "")]
@@ -149,15 +180,24 @@ def about(rows: Sequence[Row], board: Board, yardstick: Yardstick | None) -> lis
     told.append(f"n: the first {', '.join(f'{n:,}' for n in counts) or 'none'} test images; 95 % intervals (Wilson)")
     told.append("W-Robust = ½ clean + ½ robust; NSD = standard deviation / mean of the class accuracies, robust; lower "
                 "is fairer")  # fmt: skip
+    order = f"Ranked by {NAMES[sort]}" if sort in JUDGES else f"In order of {NAMES[sort]}, not ranked"
+    told.append(order + (f", filtered to {' and '.join(filters)}" if filters else ""))
     return told
 
 
-def to_markdown(rows: Sequence[Row], board: Board, yardstick: Yardstick | None) -> str:
+def to_markdown(
+    rows: Sequence[Row], board: Board, yardstick: Yardstick | None, sort: str = "w_robust", filters: Sequence[str] = ()
+) -> str:
     """A table with what its numbers are, above it."""
-    told = [f"- {sentence}" for sentence in about(rows, board, yardstick)]
-    table = [headings(), ["---"] * len(headings()), *lines(rows)]
+    told = [f"- {_inline(sentence)}" for sentence in about(rows, board, yardstick, sort, filters)]
+    table = [headings(), ["---"] * len(headings()), *lines(rows, sort)]
     return "\n".join([*told, "", *("| " + " | ".join(map(_cell, cells)) + " |" for cells in table)]) + "\n"
 
 
 def _cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    return text if text == "---" else _inline(text)
+
+
+def _inline(text: str) -> str:
+    """As Markdown that shows the text as it is, also where a renderer knows links, pictures or HTML."""
+    return "".join(f"\\{c}" if c in "\\`*_[]!|" else "&lt;" if c == "<" else " " if c in "\r\n" else c for c in text)

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from robust_core import data
 from robust_core.attacks import AttackSettings
 from robust_core.attacks.settings import SYMBOLS
-from robust_core.cards import Card, Evaluation, Figure, Measure, Tally
+from robust_core.cards import AttackResult, Card, Evaluation, Figure, Measure, Tally
 from robust_core.checkpoints import Checkpoint
 from robust_core.models import ARCHITECTURES
 from robust_core.models.backbone import Backbone
+from robust_core.types import UserError
 
 Task = tuple[tuple[int, int, int], tuple[str, ...]]
 Remark = tuple[str, str]  # in a word, in a sentence
 PAPERS = {1: 0.1, 3: 8 / 255}  # ε of the papers, by channels
 GROUP_TITLES = {"table": "the papers' attacks", "autoattack": "AutoAttack", "adaptive": "adaptive attacks"}
+ROUTER = " (and of those on a router)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +57,10 @@ class Yardstick:
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """One figure of one card: on which images, under what, with what came out untouched beside it."""
+    """One figure of one card: on which images, under what, with what came out untouched beside it.
+
+    plan: the groups of attacks that make it, none for a measure. claimed: it came with an imported card.
+    """
 
     yardstick: Yardstick
     data_name: str
@@ -67,6 +74,8 @@ class Score:
     fresh: bool = True
     figures: dict[str, Figure] = field(default_factory=dict)
     remarks: tuple[Remark, ...] = ()
+    plan: tuple[str, ...] = ()
+    claimed: bool = False
 
     def on(self, board: Board) -> bool:
         return (self.fingerprint, self.norm, self.eps) == (board.fingerprint, board.norm, board.eps)
@@ -107,7 +116,7 @@ def _measured(card: Card, measure: Measure) -> Score | None:
     if attack is None:
         return None
     return Score(
-        yardstick=_single(attack),
+        yardstick=single(attack),
         data_name=measure.data_name,
         fingerprint=measure.data_fingerprint,
         norm=attack.norm,
@@ -115,7 +124,8 @@ def _measured(card: Card, measure: Measure) -> Score | None:
         told=attack.describe(),
         seed=attack.seed,
         robust=measure,
-        clean=untouched(card, measure.data_fingerprint, measure.n),
+        clean=untouched(card, measure.data_fingerprint, measure.n, claimed=measure.claimed),
+        claimed=measure.claimed,
     )
 
 
@@ -123,21 +133,27 @@ def _evaluated(card: Card, e: Evaluation) -> list[Score]:
     def score(yardstick: Yardstick, told: str, robust: Tally, **more: Any) -> Score:
         return Score(
             yardstick=yardstick, data_name=e.data_name, fingerprint=e.data_fingerprint, norm=e.norm, eps=e.eps,
-            told=told, seed=e.seed, robust=robust, clean=e.clean, fresh=e.weights_sha256 == card.weights_sha256, **more,
+            told=told, seed=e.seed, robust=robust, clean=e.clean, fresh=e.weights_sha256 == card.weights_sha256,
+            claimed=e.claimed, **more,
         )  # fmt: skip
 
-    found = [score(_single(r.attack), r.describe(), r) for r in e.results if r.alone and r.attack is not None]
+    found = [
+        score(single(r.attack), r.describe(), r, plan=(r.group,), remarks=_broken(e, [r]))
+        for r in e.results
+        if r.alone and r.attack is not None
+    ]
     for group, left in e.groups.items():
         # The router's attacks are made on nets that have one: as a group they compare nothing.
-        if group != "adaptive" and len(e.groups) > 1:
-            title = f"worst case of {GROUP_TITLES.get(group, group)}"
-            names = ", ".join(r.name for r in e.results if r.group == group)
-            found.append(score(Yardstick(id=f"group:{group}", title=title, strength=1), names, left))
+        if group != "adaptive":
+            made = [r for r in e.results if r.group == group]
+            figures = e.figures if len(e.groups) == 1 else {}
+            found.append(score(_group(group), ", ".join(r.name for r in made), left, plan=(group,), figures=figures,
+                               remarks=(*_left_out(e, group), *_broken(e, made))))  # fmt: skip
     told = f"per image the worst of {', '.join(r.name for r in e.results)}"
-    return [*found, score(_worst(e.plan), told, e.worst, figures=e.figures, remarks=_remarks(card, e))]
+    return [*found, score(_worst(e.plan), told, e.worst, plan=e.plan, figures=e.figures, remarks=_remarks(card, e))]
 
 
-def _single(attack: AttackSettings) -> Yardstick:
+def single(attack: AttackSettings) -> Yardstick:
     """The attack whatever its budget, which is the board's, and its seed, which is told beside the figure."""
     same = {key: value for key, value in attack.to_dict().items() if key not in ("eps", "norm", "seed")}
     words = [word for word in attack.describe().split(", ") if not word.startswith(("L∞", "L2", "ε", "seed"))]
@@ -145,22 +161,43 @@ def _single(attack: AttackSettings) -> Yardstick:
                      title=", ".join(words))  # fmt: skip
 
 
+def _group(group: str) -> Yardstick:
+    return Yardstick(id=f"group:{group}", title=f"worst case of {GROUP_TITLES.get(group, group)}", strength=1)
+
+
 def _worst(plan: Sequence[str]) -> Yardstick:
+    """Static nets and routed ones share it: each under all that there is against it."""
     groups = [group for group in plan if group != "adaptive"] or list(plan)
     told = " and ".join(GROUP_TITLES.get(group, group) for group in groups)
-    more = " (and of those on a router)" if "adaptive" not in groups else ""
+    more = ROUTER if set(plan) > set(groups) else ""
     return Yardstick(id="worst:" + "+".join(groups), title=f"worst case of {told}{more}", strength=1 + len(groups))
 
 
 def _remarks(card: Card, e: Evaluation) -> tuple[Remark, ...]:
-    # That a static net was not attacked as a routed one is no remark.
-    told = [("attacks left out", note) for note in e.notes if "static" not in note]
+    told = _left_out(e)
     if "adaptive" not in e.plan and not _static(card.architecture):
         told.append(("attacks left out", "the attacks that know the router were not made: this flatters it"))
-    broken = max([e.broken, *(r.broken for r in e.results)])
-    if broken:
-        told.append(("broken logits", f"up to {broken} images end in logits that are no numbers; they count as wrong"))
-    return tuple(told)
+    return (*told, *_broken(e, e.results))
+
+
+def _left_out(e: Evaluation, group: str = "") -> list[Remark]:
+    """What the evaluation's notes say was left out, of this group or of all."""
+    # That a static net was not attacked as a routed one is no remark.
+    notes = [note for note in e.notes if "static" not in note]
+    return [("attacks left out", note) for note in notes if not group or _group_of(note) in ("", group)]
+
+
+def _group_of(note: str) -> str:
+    """The group a note of the plan is about; "" where it does not tell, and then it is about each."""
+    if "router" in note:
+        return "adaptive"
+    return "autoattack" if any(word in note for word in ("FAB", "APGD", "DLR")) else ""
+
+
+def _broken(e: Evaluation, made: Iterable[AttackResult]) -> tuple[Remark, ...]:
+    most = max([e.broken, *(r.broken for r in made)])
+    told = f"up to {most} images end in logits that are no numbers; they count as wrong"
+    return (("broken logits", told),) if most else ()
 
 
 def _static(architecture: str) -> bool:
@@ -172,25 +209,32 @@ def _static(architecture: str) -> bool:
     return isinstance(kind, type) and issubclass(kind, Backbone)
 
 
-def untouched(card: Card, fingerprint: str, n: int | None) -> Tally | None:
-    """Clean accuracy on these images, on as many where there is such a figure."""
-    known: list[Tally] = [m for m in card.measures if m.attack is None and m.data_fingerprint == fingerprint]
+def untouched(card: Card, fingerprint: str, n: int | None, *, claimed: bool = False) -> Tally | None:
+    """Clean accuracy on these images, on as many where there is such a figure. claimed: or as an imported card says."""
+    known: list[tuple[bool, Tally]] = [
+        (m.claimed, m) for m in card.measures if m.attack is None and m.data_fingerprint == fingerprint
+    ]
     known += [
-        e.clean
+        (e.claimed, e.clean)
         for e in card.evaluations
         if e.data_fingerprint == fingerprint and e.weights_sha256 == card.weights_sha256
     ]
-    return max(known, key=lambda t: (t.n == n, t.n), default=None)
+    allowed = [(said, tally) for said, tally in known if claimed or not said]
+    return max(allowed, key=lambda one: (not one[0], one[1].n == n, one[1].n), default=(False, None))[1]
 
 
 def boards(listed: Iterable[Listed]) -> list[Board]:
-    """The boards there are, that of the most cards first. Where nothing was measured robustly: one a task, empty."""
+    """The boards there are, that of the most cards first. Where nothing was measured robustly: one a task, empty.
+
+    A board is called as the data set of its images is; only where nobody here knows these, as a card says.
+    """
     listed = list(listed)
     counts: Counter[tuple[str, str, float, Task]] = Counter()
-    names: dict[str, str] = {}
-    for one in listed:
+    known = _known_names()
+    names = dict(known)
+    for one in sorted(listed, key=lambda one: one.card.imported):
         counts.update({(s.fingerprint, s.norm, s.eps, task_of(one.card)) for s in one.scores})
-        names |= {s.fingerprint: s.data_name for s in one.scores if s.fingerprint not in names}
+        names = {s.fingerprint: s.data_name for s in one.scores} | names
     keys = sorted(counts, key=lambda key: (-counts[key], str(key[:3])))
     seen = {key[3] for key in keys}
     for one in listed:
@@ -200,18 +244,52 @@ def boards(listed: Iterable[Listed]) -> list[Board]:
             keys.append((clean.data_fingerprint if clean else "", "linf", PAPERS.get(task[0][0], 8 / 255), task))
             names.setdefault(keys[-1][0], clean.data_name if clean else one.card.data_name)
     made: dict[str, Board] = {}
-    for fingerprint, norm, eps, task in keys:
+    for fingerprint, norm, eps, task in sorted(keys, key=lambda key: key[0] not in known):
         name = f"{names[fingerprint]}:{norm}:{eps:.4g}"
         name = name if name not in made else f"{name}:{fingerprint[:8]}:{eps!r}"
         made[name] = Board(
             id=name, data_name=names[fingerprint], fingerprint=fingerprint, norm=norm, eps=eps, task=task
         )
-    return list(made.values())
+    return sorted(made.values(), key=lambda board: keys.index((board.fingerprint, board.norm, board.eps, board.task)))
+
+
+def _known_names() -> dict[str, str]:
+    """Fingerprint → name of the data sets whose test images are known by it, those of the program first."""
+    found: dict[str, str] = {}
+    for name in dict.fromkeys([*data.DATASETS.shipped(), *data.DATASETS.names()]):
+        with suppress(UserError):  # deleted since it was listed
+            prints = data.DATASETS[name].fingerprints
+            if prints:
+                found.setdefault(prints[1], name)
+    return found
 
 
 def yardsticks(board: Board, listed: Iterable[Listed]) -> list[Yardstick]:
-    """What the cards of a board were measured with, that of the most cards first; of equals the strongest."""
-    counts: Counter[Yardstick] = Counter()
+    """What the cards of a board were measured with, that of the most cards first; of equals the strongest.
+
+    The worst case over one group alone, with no attack on a router made beside it, is that group's and stands once.
+    """
+    counts: Counter[str] = Counter()
+    known: dict[str, Yardstick] = {}
     for one in listed:
-        counts.update({s.yardstick for s in one.scores if s.on(board) and s.fresh})
-    return sorted(counts, key=lambda y: (-counts[y], -y.strength, y.id))
+        here = {s.yardstick for s in one.scores if s.on(board) and s.fresh}
+        counts.update({stick.id for stick in here})
+        for stick in here:
+            if stick.id not in known or stick.title.endswith(ROUTER):
+                known[stick.id] = stick
+    twice = {name for name in known if _is_a_group(known[name]) and f"group:{name.partition(':')[2]}" in known}
+    return sorted((known[name] for name in known.keys() - twice), key=lambda y: (-counts[y.id], -y.strength, y.id))
+
+
+def _is_a_group(stick: Yardstick) -> bool:
+    return stick.id.startswith("worst:") and "+" not in stick.id and not stick.title.endswith(ROUTER)
+
+
+def groups_for(stick: Yardstick, board: Board, listed: Iterable[Listed]) -> tuple[str, ...] | None:
+    """The groups of attacks to ask an evaluation for, so that this yardstick is filled; None where none fills it."""
+    kind, _, named = stick.id.partition(":")
+    if kind == "worst":
+        groups = named.split("+")
+        return tuple(groups) if groups == ["adaptive"] else (*groups, "adaptive")
+    plans = [s.plan for one in listed for s in one.scores if s.on(board) and s.yardstick.id == stick.id and s.plan]
+    return plans[0] if plans else None

@@ -55,6 +55,11 @@ class Ahead:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def overdue(self) -> bool:
+        """Still running after the time it was given."""
+        return self.running and time.monotonic() > self._until
+
     def result(self) -> Estimate | None:
         """The estimate; None while it is being made. Raises UserError with what the recipe's process had to say."""
         code = self._process.poll()

@@ -36,11 +36,20 @@ def changed(recipe: Recipe, change: Change) -> Recipe:
 
 
 def ask(folder: Path, change: Change) -> None:
-    """Leaves a change for the loop, which takes it before its next step. Raises UserError as `changed` does."""
+    """Leaves a change for the loop, which takes it before its next step. Raises UserError as `changed` does.
+
+    A step size that the recipe names follows ε and the number of steps in proportion, unless it is changed, too: made
+    for another ball, it would not reach the edge of this one, or leap over it.
+    """
     latest = Run(folder).recipe
     for earlier in _lines(folder / STATE / ASKED):
         latest = changed(latest, earlier)
-    changed(latest, change)
+    after, before = changed(latest, change).attack, latest.attack
+    moved = (after.eps, after.steps) != (before.eps, before.steps)
+    if moved and before.step_size is not None and "step_size" not in change:
+        share = (after.eps / before.eps) * (before.steps / after.steps) if before.eps else 1.0
+        change = {**change, "step_size": float(f"{before.step_size * share:.6g}")}
+        changed(latest, change)
     _append(folder / STATE / ASKED, change)
 
 

@@ -10,7 +10,8 @@ import os
 import re
 import shutil
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import torch
 
 from robust_core import data
 from robust_core.checkpoints import CARD, HISTORY, RECIPE, STATE, WEIGHTS
+from robust_core.folders import is_full
 from robust_core.training import changes
 from robust_core.training.device import choose_device, settled
 from robust_core.training.fit import fitting_teachers
@@ -76,8 +78,9 @@ def start(
         folder = _free_folder(name or recipe.title) if to is None else _below_runs(to)
         _refuse_full()
         number = next_number()
-        Run.create(folder, settled(recipe, choose_device(device)))
-        write_record(folder, Record(phase="queued", number=number, device=device, cwd=os.getcwd()))
+        with _room_on_the_disk(folder):
+            Run.create(folder, settled(recipe, choose_device(device)))
+            write_record(folder, Record(phase="queued", number=number, device=device, cwd=os.getcwd()))
         promote_held()
     return folder
 
@@ -88,7 +91,7 @@ def stop(run: str | Path) -> None:
     Raises UserError where it neither runs nor waits.
     """
     folder = find(run)
-    with queue_held():
+    with queue_held(), _room_on_the_disk():
         record, status = read_record(folder), status_of(folder, read_record(folder))
         if record is not None and status == "queued":
             write_record(folder, replace(record, phase="stopped", told="taken out of the queue"))
@@ -107,7 +110,7 @@ def resume(run: str | Path, *, device: str | None = None) -> None:
     """
     refuse_when_off()
     folder = _below_runs(find(run))
-    with queue_held():
+    with queue_held(), _room_on_the_disk():
         seen, record = look(folder), read_record(folder) or Record(phase="queued", cwd=os.getcwd())
         if seen.status in ("running", "queued"):
             cure = "wait until it has stopped" if seen.stopping else "stop it first"
@@ -130,7 +133,8 @@ def change(run: str | Path, **values: Any) -> None:
     folder = find(run)
     if (folder / CARD).is_file():
         raise UserError(f"{folder} is finished: nothing of it can be changed")
-    changes.ask(folder, values)
+    with _room_on_the_disk():
+        changes.ask(folder, values)
 
 
 def discard(run: str | Path) -> None:
@@ -160,6 +164,19 @@ def wait(run: str | Path, *, seconds: float) -> Seen:
         time.sleep(0.1)
 
 
+@contextmanager
+def _room_on_the_disk(made: Path | None = None) -> Iterator[None]:
+    """A full disk is a sentence. made: a folder to take away again."""
+    try:
+        yield
+    except OSError as error:
+        if made is not None:
+            shutil.rmtree(made, ignore_errors=True)
+        if not is_full(error):
+            raise
+        raise UserError("the disk is full: discard runs, or free some space, then try again") from error
+
+
 def _refuse_unfit(recipe: Recipe, device: str, images: ImageSet | None) -> None:
     """What can be known beforehand. Data that must be downloaded first is looked at when the run has it."""
     where: torch.device = choose_device(device)
@@ -171,9 +188,10 @@ def _refuse_unfit(recipe: Recipe, device: str, images: ImageSet | None) -> None:
 def _refuse_full() -> None:
     """Raises UserError where the runs take all the room they may."""
     used = 0
-    for path in runs_folder().rglob("*"):
-        with suppress(FileNotFoundError):  # removed since it was listed
-            used += path.stat().st_size
+    for folder, _, files in os.walk(runs_folder()):
+        for name in files:
+            with suppress(FileNotFoundError):  # removed since it was listed
+                used += os.stat(os.path.join(folder, name)).st_size
     allowed = limits().disk_mb
     if used / 1e6 >= allowed:
         raise UserError(

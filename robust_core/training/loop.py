@@ -94,6 +94,7 @@ class Training:
         self.total = self.per_epoch * schedule.epochs
         self.mean = {k: v.detach().clone() for k, v in self.net.state_dict().items()} if schedule.average else {}
         self.step, self.seconds, self.best = 0, 0.0, -1.0
+        self.since = (0, 0.0)  # step and seconds from which on speed is told: a change makes it another one
         self.sums: dict[str, float] = {}
 
     def train(self, *, stop: Callable[[], bool] = lambda: False) -> bool:
@@ -148,6 +149,7 @@ class Training:
         for change in self.changes.due(self.step):
             self._log({"event": "change", "step": self.step, **change})
             self._follow(self.changes.recipe)
+            self.since = (self.step, self.seconds)
 
     def _follow(self, recipe: Recipe) -> None:
         self.recipe, self.learner.attack = recipe, recipe.attack
@@ -239,13 +241,15 @@ class Training:
     def _survivors(self, view: Classifier, attack: AttackSettings | None) -> Tensor:
         """Which held-out images stand; each process looks at its own, and all learn of all."""
         mine = torch.arange(ranks.rank(), len(self.held_out), ranks.world())
-        stands = survivors(view, self.held_out.subset(mine), attack, device=self.device, indices=mine)
+        held_out = self.held_out.subset(mine)
+        stands = survivors(view, held_out, attack, device=self.device, indices=mine, at_once=1)
         whole = torch.zeros(len(self.held_out), dtype=torch.int64)
         whole[mine] = stands.long()
         return ranks.total(whole) > 0
 
     def _progress(self, values: dict[str, float], lr: float) -> dict[str, Any]:
-        rate = self.step / max(self.seconds, 1e-9)
+        step, seconds = self.since
+        rate = (self.step - step) / max(self.seconds - seconds, 1e-9)
         event: dict[str, Any] = {"event": "step", "step": self.step, "of": self.total, "lr": lr}
         event |= values | self.objective.figures()
         event["images_per_second"] = round(rate * self.recipe.schedule.batch_size, 1)

@@ -7,13 +7,14 @@ goes inside them. Peaks measured on a CPU (residual, AW-Net, MoE; batches of 64 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from robust_core import ranks
+from robust_core.models import build
 from robust_core.training.device import choose_precision
 from robust_core.training.loop import fresh_network
 from robust_core.training.recipe import Recipe
@@ -52,18 +53,27 @@ def memory(
 ) -> Memory:
     """What one process training this recipe takes there; of several, its part. Runs the network on four images, on the
     CPU. Teachers weigh, but keep no activations."""
+    without = memory_of_weights(recipe, train, teachers)
     net = fresh_network(recipe, train).train()
     dtype = choose_precision(recipe.precision, device)
     few, more = _kept(net, train, 2, dtype), _kept(net, train, 4, dtype)
-    parameters = sum(p.numel() for p in net.parameters())
     images = max(recipe.schedule.batch_size * PASSES // ranks.world(), JUDGED)
+    return replace(without, activations=(more - few) / 2 * images * PASSING)
+
+
+def memory_of_weights(recipe: Recipe, train: ImageSet, teachers: Mapping[str, Classifier] | None = None) -> Memory:
+    """The same without activations, from shapes alone: a network that would fill the machine is not built to know."""
+    parameters = sum(p.numel() for p in bare_network(recipe, train).parameters())
     taught = sum(p.numel() for teacher in (teachers or {}).values() for p in teacher.parameters())
-    return Memory(
-        parameters=parameters,
-        data=2.0 * train.images.nbytes,
-        weights=4.0 * (parameters * COPIES + taught * TEACHERS),
-        activations=(more - few) / 2 * images * PASSING,
-    )
+    weights = 4.0 * (parameters * COPIES + taught * TEACHERS)
+    return Memory(parameters=parameters, data=2.0 * train.images.nbytes, weights=weights, activations=0.0)
+
+
+def bare_network(recipe: Recipe, train: ImageSet) -> Classifier:
+    """The recipe's network without its numbers."""
+    with torch.device("meta"):
+        model, k = recipe.model, len(train.class_names)
+        return build(model.architecture, in_channels=train.shape[0], num_classes=k, **model.options)
 
 
 def available(device: torch.device) -> float:

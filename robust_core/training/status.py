@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from robust_core.checkpoints import CARD, HISTORY, RECIPE
+from robust_core.folders import below
 from robust_core.training import launch
 from robust_core.training.progress import Progress, read_progress
 from robust_core.training.recipe import Recipe, read_recipe
@@ -79,8 +80,9 @@ def look(folder: Path, root: Path | None = None) -> Seen:
 
 def run_folders(root: Path) -> Iterator[Path]:
     """Every run under the folder, in it or one folder deeper, and the folder itself where it is a run."""
-    for pattern in (RECIPE, f"*/{RECIPE}", f"*/*/{RECIPE}"):
-        yield from sorted(path.parent for path in root.glob(pattern))
+    for folder in (root, *below(root, 2)):
+        if (folder / RECIPE).is_file():
+            yield folder
 
 
 def _recipe(path: Path) -> tuple[Recipe | None, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import signal
@@ -17,6 +16,7 @@ from types import FrameType
 
 from robust_core import ranks
 from robust_core.checkpoints import CARD, STATE
+from robust_core.folders import is_full
 from robust_core.training import launch
 from robust_core.training.limits import limits
 from robust_core.training.progress import read_progress
@@ -71,7 +71,7 @@ def working(run: Run) -> Iterator[Work]:
                     yield work
             except BaseException as error:
                 _end(run.folder, record, error)
-                if _disk_is_full(error):
+                if is_full(error):
                     raise UserError(_full(run.folder)) from error
                 raise
             if (run.folder / CARD).is_file():
@@ -126,14 +126,10 @@ def _end(folder: Path, record: Record, error: BaseException) -> None:
         return  # trained and safe: only its measuring broke
     told = str(error) if isinstance(error, UserError) else "".join(traceback.format_exception(error)[-8:]).strip()
     ended = replace(record, phase="failed", told=told)
-    if _disk_is_full(error):
+    if is_full(error):
         ended = replace(record, phase="stopped", told=_full(folder))
     with suppress(OSError):
         write_record(folder, ended)
-
-
-def _disk_is_full(error: BaseException) -> bool:
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _full(folder: Path) -> str:

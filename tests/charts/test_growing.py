@@ -71,6 +71,19 @@ def test_runs_are_told_apart_and_changes_marked() -> None:
             training(wrong)
 
 
+def test_the_extreme_classes_are_those_of_the_run() -> None:
+    def told(*tau: float) -> Told:
+        return Told(name=f"{tau}", epochs=[{"epoch": 1, "step": 20, "seconds": 1.0, "class_tau_adv": list(tau)}])
+
+    def words(*runs: Told) -> str:
+        return " ".join(title["text"] for title in training(list(runs)).option["title"])
+
+    assert "sharpest, class 2" in words(told(1.0, 2.0, 0.5))
+    assert "softest, class 1" in words(told(1.0, 2.0, 0.5))
+    assert "sharpest, class 0" in words(told(0.6, 2.0, float("nan")))
+    assert "sharpest" not in words(told(0.5, 1.0, 2.0), told(2.0, 1.0, 0.5))  # each has its own
+
+
 def test_gaps_and_nothing_at_all_are_json() -> None:
     broken = Told(name="x", steps=[{"step": 20, "ce": float("nan")}, {"step": 40, "ce": 1.0, "lr": 0.1}])
     for told in (broken, Told(name="empty")):

@@ -14,6 +14,7 @@ from robust_core import checkpoints
 from robust_core.checkpoints import CARD, HISTORY, RECIPE, STATE
 from robust_core.training import control
 from robust_core.training.changes import ASKED
+from robust_core.training.recipe import parse_recipe
 from robust_core.training.run import Run
 from tests.pages.reading import captions, player
 from tests.pages.trained import TRAIN, add_run, epoch, grow, recipe, steps, story
@@ -79,7 +80,7 @@ def test_a_finished_run_is_a_checkpoint_everywhere_at_once(runs, zoo, open_page)
     app = open_page(TRAIN)
     assert app.query_params["watch"] == "mine"
     assert "finished" in told(app)
-    assert "Measured on 2,000 test images: clean 70.0%, PGD-20 50.0%" in captions(app)
+    assert "Measured on 2,000 test images: clean 70.0%, PGD-20 (ε = 0.1, seed 0) 50.0%" in captions(app)
     assert links(app)["Open in Perturb"].endswith("model=runs%2Fmine")
     assert player(open_page("pages/1_Perturb.py", model="runs/mine", versus="none"))["lanes"][0]["title"] == "Mine"
     assert "Mine" in open_page("pages/3_Temperatures.py", model="runs/mine").selectbox(key="w_model").options
@@ -225,13 +226,29 @@ def test_a_change_is_left_for_the_run(runs, open_page, pretended: Pretended):
     assert "eps = 0.2, steps = 3" in told(app)
 
 
+def test_a_run_beyond_the_usual_ranges_can_be_changed_and_the_core_says_what_cannot(
+    runs, open_page, pretended: Pretended
+):
+    wide = {"attack.norm": "l2", "attack.eps": 1.5, "attack.steps": 200, "schedule.lr": 1e-6}
+    control.start(parse_recipe(recipe("Wide").to_toml(), overrides=wide))
+    grow(runs / "wide", *story(1))
+    app = open_page(TRAIN)
+    assert not app.exception
+    assert app.number_input(key="train_eps_wide_0").value == 1.5
+    app.number_input(key="train_eps_wide_0").set_value(-1.0)
+    next(b for b in app.button if b.label == "Change").click().run()
+    assert "eps must be a number ≥ 0" in told(app)
+    assert not (runs / "wide" / STATE / ASKED).exists()
+
+
 def test_switched_off_runs_are_watched_and_none_is_started(runs, open_page, monkeypatch):
     monkeypatch.setenv("ROBUSTLENS_TRAINING", "off")
     add_run(runs / "mine", story(2))
+    add_run(runs / "done", story(2), phase="stopped")
     app = open_page(TRAIN)
     assert "Training is switched off here" in told(app)
     assert "40 of 80" in told(app)
-    assert not {"Start", "Start training", "Resume"} & buttons(app)
+    assert not {"Start", "Start training", "Resume", "Stop", "Delete it", "Change"} & buttons(app)
     app = open_page(TRAIN, train="new")
     assert not {"Start", "Start training"} & buttons(app)
     assert app.text_area(key="train_editor").value

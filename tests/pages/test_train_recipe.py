@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from pathlib import Path
 
@@ -133,20 +134,28 @@ def test_what_auto_means_is_said(zoo, open_page):
 
 
 def test_an_estimate_is_awaited_shown_and_remembered(zoo, open_page, monkeypatch):
-    answers = [None, Estimate(
+    found = Estimate(
         memory=Memory(parameters=1, data=1e6, weights=1e6, activations=1e6), steps=100, step_seconds=0.5,
         validation_seconds=1.0, measure_seconds=2.0, seconds=60.0, error=0.5,
-    )]  # fmt: skip
+    )  # fmt: skip
+    answers = [None, found, UserError("cpu has 4 MB free"), dataclasses.replace(found, steps=7)]
     made = []
 
     class Pretend:
-        running = True
+        running, overdue = True, False
+
+        def stop(self):
+            made.append("stopped")
 
         def __init__(self, recipe, device):
             made.append((recipe.title, device))
 
         def result(self):
-            return answers.pop(0)
+            answer = answers.pop(0)
+            self.running = answer is None
+            if isinstance(answer, UserError):
+                raise answer
+            return answer
 
     monkeypatch.setattr(train_estimate, "Ahead", Pretend)
     train_estimate._under_way.clear()
@@ -157,11 +166,14 @@ def test_an_estimate_is_awaited_shown_and_remembered(zoo, open_page, monkeypatch
     app.run()
     assert "**30 s to 90 s**: 100 steps of 0.5 s" in told(app)
     assert made == [("Timed", "auto")]
-    app.button(key="train_estimate").click().run()
-    assert made == [("Timed", "auto")]
 
-    monkeypatch.setattr(Pretend, "result", lambda self: (_ for _ in ()).throw(UserError("takes 900 GB")))
-    field(app, "schedule.epochs").set_value(9).run()
+    app.button(key="train_estimate").click().run()  # anew: the machine may be another one by now
+    assert "cpu has 4 MB free" in told(app)
+    other = open_page(TRAIN, train="new")
+    other.text_area(key="train_editor").set_value(TEXT.format(title="Timed", objective="standard")).run()
+    assert "100 steps of 0.5 s" in told(other)
+    assert "4 MB free" not in told(other)
     app.button(key="train_estimate").click().run()
-    assert "takes 900 GB" in told(app)
+    assert "7 steps of 0.5 s" in told(app)
+    assert made == [("Timed", "auto")] * 3
     train_estimate._under_way.clear()

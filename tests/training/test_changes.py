@@ -57,6 +57,21 @@ def test_a_change_is_taken_at_the_next_step_and_told(made: Splits, tmp_path: Pat
     assert publish(plain, made, device=CPU).notes == ""
 
 
+def test_a_named_step_size_follows_its_ball(tmp_path: Path) -> None:
+    attack = RECIPE.attack.replace(eps=0.1, steps=4, step_size=0.05)
+    run = Run.create(tmp_path / "a", RECIPE.model_copy(update={"attack": attack}))
+    for change in ({"eps": 0.2}, {"lr": 0.01}, {"steps": 8}, {"eps": 0.1, "step_size": 0.07}, {"eps": 0.2, "steps": 8}):
+        ask(run.folder, change)
+    asked = [json.loads(line) for line in (run.folder / STATE / ASKED).read_text().splitlines()]
+    assert asked == [
+        {"eps": 0.2, "step_size": 0.1},
+        {"lr": 0.01},
+        {"steps": 8, "step_size": 0.05},
+        {"eps": 0.1, "step_size": 0.07},
+        {"eps": 0.2, "steps": 8, "step_size": 0.14},
+    ]
+
+
 @pytest.mark.parametrize("every", [0.0, 30.0])  # seconds between saved states: after each step, or after each epoch
 def test_after_any_death_it_is_taken_again_where_it_was(
     every: float, made: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,15 @@ from typing import Any
 import pytest
 
 from robust_core.checkpoints import CARD, STATE
+from robust_core.data import load
 from robust_core.training import control
 from robust_core.training.recipe import Recipe
 from robust_core.training.record import LOG, Record, write_record
 from robust_core.training.run import Run, runs_folder
-from robust_core.training.status import look
+from robust_core.training.status import look, run_folders
 from robust_core.types import UserError
 from tests.training.pretended import Pretended, pretended, recipe, statuses
+from tests.training.test_loop import tiny
 
 __all__ = ["pretended", "recipe"]  # fixtures
 
@@ -114,3 +117,16 @@ def test_a_run_deleted_while_it_is_watched_is_just_gone(pretended: Pretended, re
     assert control.runs() == []
     with pytest.raises(UserError, match="is not a run"):
         look(folder)
+
+
+def test_on_a_full_disk_nothing_half_made_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setenv("ROBUSTLENS_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr(control, "write_record", full)
+    images = load("fashion_mnist_small").train.subset(slice(0, 200))
+    with pytest.raises(UserError, match="the disk is full"):
+        control.start(tiny(), images=images)
+    assert list(run_folders(tmp_path / "runs")) == []
+    assert [path for path in (tmp_path / "runs").iterdir() if path.is_dir()] == []

@@ -1,0 +1,41 @@
+"""Folders that others change while they are looked through, and disks without room."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from robust_core.folders import below, is_full
+
+
+def test_folders_below_in_order_and_no_deeper(tmp_path: Path) -> None:
+    for name in ("b/c/d", "a"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "file").touch()
+    assert [path.relative_to(tmp_path).as_posix() for path in below(tmp_path, 2)] == ["a", "b", "b/c"]
+    assert list(below(tmp_path / "none", 2)) == []
+
+
+def test_one_that_goes_meanwhile_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "c").mkdir()
+    real = os.scandir
+
+    def scan(path: object) -> object:
+        if isinstance(path, Path) and path.name == "a":
+            shutil.rmtree(path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    assert [path.name for path in below(tmp_path, 2)] == ["a", "c"]
+
+
+def test_a_full_disk_is_known() -> None:
+    assert is_full(OSError(errno.ENOSPC, "x"))
+    assert is_full(OSError(errno.EDQUOT, "x"))
+    assert not is_full(OSError(errno.EACCES, "x"))
+    assert not is_full(ValueError("x"))
