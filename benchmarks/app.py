@@ -22,8 +22,10 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"Home": "/", "Perturb": "/Perturb"}
-DRAWN = {"Home": ".rl-bars", "Perturb": ".player canvas"}
+DRAWN = {  # by page, what is there once it says something
+    "": ".rl-bars", "Perturb": ".player canvas", "Routing": ".routes canvas", "Temperatures": ".js-plotly-plot",
+    "Train": ".rl-facts", "Compare": "table", "Library": '[data-testid="stDataFrame"]',
+}  # fmt: skip
 CLOSER = ("Smallest ε", "Transfer", "Attributions", "Loss surface", "Take it home")
 
 
@@ -36,17 +38,17 @@ def main() -> None:
         sys.exit("no Chromium on this machine (Debian: apt-get install chromium)")
     from playwright.sync_api import sync_playwright
 
-    first, second, third, resident = [], [], [], []
+    first, second, third, resident, pages = [], [], [], [], []
     with sync_playwright() as p:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = p.chromium.launch(executable_path=path, args=arguments)
         for _ in range(runs):
-            process, url = _start()
+            process, url = start_server()
             try:
-                first.append(_seconds(browser, url + PAGES["Perturb"]))
-                second.append(_seconds(browser, url + PAGES["Perturb"]))
-                third.append(_seconds(browser, url + PAGES["Perturb"] + "?closer=smallest", chart=True))
-                _visit(browser, url)
+                first.append(_seconds(browser, url + "/Perturb"))
+                second.append(_seconds(browser, url + "/Perturb"))
+                third.append(_seconds(browser, url + "/Perturb?closer=smallest", chart=True))
+                pages.append(_visit(browser, url))
                 resident.append(_resident(process.pid))
             finally:
                 process.terminate()
@@ -58,6 +60,7 @@ def main() -> None:
         "first_visitor_s": round(statistics.median(first), 2),
         "next_visitor_s": round(statistics.median(second), 2),
         "next_visitor_with_chart_s": round(statistics.median(third), 2),
+        "pages_s": {name: round(statistics.median(taken[name] for taken in pages), 2) for name in pages[0]},
         "resident_mb": round(max(resident)),
         "load_1min": round(os.getloadavg()[0], 2),
         "drawn_limit_s": 4.0,
@@ -68,11 +71,14 @@ def main() -> None:
     print(f"{'first visitor, s':34}{figures['first_visitor_s']:10.2f}{4.0:8.1f}")
     print(f"{'next visitor, s':34}{figures['next_visitor_s']:10.2f}{4.0:8.1f}")
     print(f"{'  with Smallest ε open':34}{figures['next_visitor_with_chart_s']:10.2f}{'—':>8}")
+    for name, seconds in figures["pages_s"].items():
+        print(f"{f'  {name}, first figures, s':34}{seconds:10.2f}{'—':>8}")
     print(f"{'resident after every page, MB':34}{figures['resident_mb']:10d}{900:8d}")
     print(json.dumps(figures))
 
 
-def _start() -> tuple[subprocess.Popen[bytes], str]:
+def start_server() -> tuple[subprocess.Popen[bytes], str]:
+    """A server of its own on a free port, ready to answer, and its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -109,18 +115,24 @@ def _seconds(browser: object, url: str, *, chart: bool = False) -> float:
     return taken
 
 
-def _visit(browser: object, url: str) -> None:
-    """Every page and everything that opens on it, as a curious visitor would."""
+def _visit(browser: object, url: str) -> dict[str, float]:
+    """Every page, and everything that opens on Perturb, as the curious would; seconds until each says something."""
     page = browser.new_page()
     page.set_default_timeout(120_000)
-    for name, path in PAGES.items():
-        page.goto(url + path)
-        page.wait_for_selector(DRAWN[name])
+    taken = {}
+    for name, drawn in DRAWN.items():
+        before = time.perf_counter()
+        page.goto(f"{url}/{name}")
+        page.wait_for_selector(drawn)
+        taken[name or "Home"] = time.perf_counter() - before
+        page.wait_for_selector('[data-testid="stStatusWidget"]', state="detached")
+    page.goto(f"{url}/Perturb")
     for title in CLOSER:
         page.get_by_role("radio", name=title).click()
         page.wait_for_timeout(500)
         page.wait_for_selector('[data-testid="stStatusWidget"]', state="detached")
     page.close()
+    return taken
 
 
 def _resident(pid: int) -> float:

@@ -16,7 +16,7 @@ from tests.test_checkpoints import make
 @pytest.fixture
 def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ROBUSTLENS_CHECKPOINTS", str(tmp_path))
-    make(tmp_path / "data" / "one", 0)
+    make(tmp_path / "data" / "one", 0, ("a", "b"))
     return tmp_path
 
 

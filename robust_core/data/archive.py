@@ -123,7 +123,8 @@ class ZipSource:
     def _take(self, info: zipfile.ZipInfo) -> None:
         path = info.filename.replace("\\", "/")
         parts = PurePosixPath(path).parts
-        if info.is_dir() or not parts or is_junk(parts):
+        # Not info.is_dir(): that fails at an entry without a name.
+        if path.endswith("/") or not parts or is_junk(parts):
             return
         reason = _refusal(info, path, parts)
         clean = "/".join(parts)

@@ -199,5 +199,6 @@ def _cell(text: str) -> str:
 
 
 def _inline(text: str) -> str:
-    """As Markdown that shows the text as it is, also where a renderer knows links, pictures or HTML."""
-    return "".join(f"\\{c}" if c in "\\`*_[]!|" else "&lt;" if c == "<" else " " if c in "\r\n" else c for c in text)
+    """As Markdown without links, pictures, HTML or new lines, whatever people called their networks."""
+    text = "".join(f"\\{c}" if c in "\\`*|" else " " if c in "\r\n" else c for c in text)
+    return text.replace("](", "]\\(").replace("][", "]\\[").replace("<", "&lt;")

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import stat
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
-from robust_core import checkpoints
+from robust_core import checkpoints, data
+from robust_core.cards import IMPORTED
 from robust_core.checkpoints import CARD, HISTORY, RECIPE, WEIGHTS, Card, Checkpoint, write_card
 from robust_core.data.archive import is_junk
 from robust_core.folders import write_whole
 from robust_core.library.arriving import place_of, room, settle
-from robust_core.library.limits import plain, refuse_monstrous, refuse_when_read_only
-from robust_core.library.shelf import IMPORTED
+from robust_core.library.limits import plain, refuse_hidden, refuse_monstrous, refuse_when_read_only
 from robust_core.models import build
 from robust_core.training.recipe import read_recipe
 from robust_core.types import UserError
@@ -29,6 +32,7 @@ LIMITS = {CARD: 4 * MB, RECIPE: MB, HISTORY: 64 * MB, WEIGHTS: 1024 * MB}  # unp
 ENTRIES = 64
 RATIO = 20  # unpacked / packed, of the zip as a whole: weights hardly get smaller, text does
 FREE = MB  # unpacked bytes up to which no ratio counts
+MOST_TEXT = 4000  # characters of any text in a card
 _ENCRYPTED = 0x1
 
 
@@ -51,7 +55,8 @@ def pack(found: Checkpoint) -> bytes:
 
 
 def unpack(content: bytes, *, file: str, name: str = "") -> Checkpoint:
-    """The checkpoint that a zip holds, in the zoo's folder, its card saying where it came from.
+    """The checkpoint that a zip holds, in the zoo's folder, its card saying where it came from, and that its figures
+    are claims. How many parameters it has is counted anew.
 
     file: the zip's name, for messages and the card. name: of the checkpoint; its folder's in the zip by default.
     Raises UserError, and leaves nothing, for a zip that is none or a bomb, for any file that a run does not have, and
@@ -67,12 +72,12 @@ def unpack(content: bytes, *, file: str, name: str = "") -> Checkpoint:
         made.mkdir()
         for each, held in files.items():
             write_whole(made / each, held)
-        if RECIPE in files:
-            read_recipe(made / RECIPE)
-        _check_weights(made / WEIGHTS, card, file)
+        _check_texts(made, files, file)
+        parameters = _check_weights(made / WEIGHTS, card, file)
         _check_runs(made, file)
         source = f"{IMPORTED}{file} (SHA-256 {hashlib.sha256(content).hexdigest()}). "
-        write_card(made, card.model_copy(update={"notes": source + card.notes}))
+        known = {"notes": source + card.notes, "parameters": parameters}
+        write_card(made, card.model_copy(update=known | _claims(card)))
         settle(made, place)
     return checkpoints.at(checkpoints.zoo_folder() / place)
 
@@ -81,7 +86,8 @@ def _read(content: bytes, file: str) -> tuple[str, dict[str, bytes]]:
     """The folder in the zip ("" for none) and the files by name, at least card and weights."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            infos = [info for info in packed.infolist() if not info.is_dir()]
+            # Not info.is_dir(): that fails at an entry without a name.
+            infos = [info for info in packed.infolist() if not info.filename.endswith("/")]
             _check_sizes(infos, len(content), file)
             kept = [info for info in infos if not is_junk(PurePosixPath(info.filename.replace("\\", "/")).parts)]
             names = {info.filename: _known_name(info, file) for info in kept}
@@ -113,7 +119,7 @@ def _known_name(info: zipfile.ZipInfo, file: str) -> str:
     kind = stat.S_IFMT(info.external_attr >> 16)
     if ".." in parts or info.filename.startswith("/") or "\\" in info.filename or ":" in info.filename:
         raise UserError(f"{file} holds a name that leaves its folder, {told}; nothing was unpacked")
-    if parts[-1] not in LIMITS or len(parts) > 2:
+    if not parts or parts[-1] not in LIMITS or len(parts) > 2:
         raise UserError(f"{file} holds {told}, which no finished run has; known: {', '.join(LIMITS)}")
     if kind not in (0, stat.S_IFREG) or info.flag_bits & _ENCRYPTED:
         raise UserError(f"{file}: {told} is a link, or locked with a password; pack the plain files")
@@ -149,11 +155,54 @@ def _card(content: bytes, file: str) -> Card:
     if not all(1 <= side <= 1024 for side in card.image_shape):
         raise UserError(f"{file}: images of {card.image_shape} are beyond what is taken here")
     refuse_monstrous(card.options)
+    refuse_hidden(card.model_dump(), f"{file}: a text of the card", most=MOST_TEXT)
+    _check_counts(card, file)
     return card
 
 
-def _check_weights(path: Path, card: Card, file: str) -> None:
-    """The card's hash, and names and shapes by the file's header alone: nothing is built in memory yet."""
+def _check_counts(card: Card, file: str) -> None:
+    """Raises UserError for figures of more images than the set has, where that is known."""
+    told = [(m.data_name, m.data_fingerprint, m.n) for m in card.measures]
+    told += [(e.data_name, e.data_fingerprint, e.clean.n) for e in card.evaluations]
+    told += [(d.data_name, d.data_fingerprint, d.n) for d in card.doubts]
+    every = {name: data.DATASETS[name] for name in data.DATASETS.names()} if told else {}
+    for name, fingerprint, n in told:
+        for known, entry in every.items():
+            same = entry.fingerprints is not None and entry.fingerprints[1] == fingerprint
+            if (same or (known == name and not entry.own)) and entry.test and n > entry.test:
+                raise UserError(f"{file}: its card claims {n:,} test images of {known}, which has {entry.test:,}")
+
+
+def _claims(card: Card) -> dict[str, Any]:
+    """Its figures, marked as such: nobody here has measured them."""
+    every = {"measures": card.measures, "evaluations": card.evaluations, "doubts": card.doubts}
+    return {key: tuple(each.model_copy(update={"claimed": True}) for each in held) for key, held in every.items()}
+
+
+def _check_texts(made: Path, files: Mapping[str, bytes], file: str) -> None:
+    """Raises UserError for a recipe or a history that is none."""
+    if RECIPE in files:
+        try:
+            read_recipe(made / RECIPE)
+        except RecursionError as error:
+            raise UserError(f"{file}: {RECIPE} is no recipe: it is nested too deeply") from error
+    *whole, last = files.get(HISTORY, b"").split(b"\n")
+    for number, line in enumerate([*whole, last], start=1):
+        try:
+            event = json.loads(line) if line.strip() else {}
+        except (ValueError, RecursionError) as error:
+            if number > len(whole) and not isinstance(error, RecursionError):
+                continue  # torn: the run was killed while it wrote
+            event = None
+        if not isinstance(event, dict):
+            raise UserError(f"{file}: line {number} of {HISTORY} is no event, as a run writes them")
+
+
+def _check_weights(path: Path, card: Card, file: str) -> int:
+    """The card's hash, and names and shapes by the file's header alone: nothing is built in memory yet.
+
+    Returns how many parameters there are.
+    """
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != card.weights_sha256:
         raise UserError(
@@ -176,6 +225,7 @@ def _check_weights(path: Path, card: Card, file: str) -> None:
             f"{file}: the weights do not fit the card's architecture {card.architecture!r}: {len(odd)} keys differ, "
             f"first {odd[0]}: {found.get(odd[0], 'missing')} for {wanted.get(odd[0], 'none')}"
         )
+    return sum(parameter.numel() for parameter in net.parameters())
 
 
 def _check_runs(made: Path, file: str) -> None:

@@ -42,6 +42,20 @@ def plain(text: str, what: str, *, most: int = 80) -> str:
     return text
 
 
+def refuse_hidden(value: object, what: str, *, most: int = 2000) -> None:
+    """`plain` for every text inside a value of dictionaries and sequences, their keys too; empty ones may be."""
+    if isinstance(value, str):
+        if value:
+            plain(value, what, most=most)
+    elif isinstance(value, Mapping):
+        for key, inside in value.items():
+            refuse_hidden(str(key), what, most=most)
+            refuse_hidden(inside, what, most=most)
+    elif isinstance(value, (list, tuple)):
+        for inside in value:
+            refuse_hidden(inside, what, most=most)
+
+
 def slug(text: str, *, most: int = 40) -> str:
     """The text as the name of a folder: small letters, digits and underscores, a letter first."""
     found = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")

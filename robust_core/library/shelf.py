@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robust_core import checkpoints
+from robust_core.cards import IMPORTED
 from robust_core.checkpoints import RECIPE, RUNS, Checkpoint
 from robust_core.library import evaluations, trash
 from robust_core.library.limits import refuse_when_read_only
@@ -18,7 +19,6 @@ from robust_core.types import UserError
 
 KIND = "checkpoint"
 BUSY = ("running", "queued")
-IMPORTED = "Imported from "  # how the notes of a card begin whose weights were brought
 CHECK_BYTES = 2 * 2**30  # of weights, at most, that are read to see whether cards fit, in one look
 
 
@@ -54,6 +54,11 @@ def rows() -> list[Row]:
         budget -= size
         found.append(_row(each, size, look_inside=budget >= 0))
     return found
+
+
+def row(found: Checkpoint) -> Row:
+    """One checkpoint."""
+    return _row(found, size_of(found.folder), look_inside=True)
 
 
 def _row(found: Checkpoint, size: int, *, look_inside: bool) -> Row:

@@ -19,6 +19,7 @@ from robust_core.models import ARCHITECTURES, build
 from robust_core.models.state_dicts import bare_key, listed, read_state_dict
 from robust_core.types import Classifier, UserError
 
+NOT_OPTIONS = ("name", "in_channels", "num_classes", "seed")  # of an architecture
 Normalisation = tuple[Sequence[float], Sequence[float]]  # mean and std per channel, of images in [0, 1]
 
 # A torchvision residual net's names for what CIFAR code calls otherwise; taken where they lead to a key that is wanted.
@@ -124,6 +125,8 @@ def compare(
     tensors = read_state_dict(path)
     stored, tensors = _normalisation(path, tensors)
     options = dict(options or {})
+    if told := [key for key in NOT_OPTIONS if key in options]:
+        raise UserError(f"{', '.join(told)} cannot be an option: the file and the data set say it; leave it out")
     if "mean" in options or "std" in options:
         raise UserError("give mean and std as the import's own, not among the architecture's options")
     if normalize is not None:

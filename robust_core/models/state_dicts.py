@@ -17,6 +17,7 @@ from torch import Tensor
 from robust_core.types import UserError
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 PREFIXES = ("module.", "model.", "net.", "basic_net.")
 
 
@@ -48,7 +49,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 def _read(path: Path) -> Any:
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             return load_file(path)
         _refuse_packed(path)
         return torch.load(path, map_location="cpu", weights_only=True)
@@ -70,7 +71,7 @@ def _is_plain(value: Any) -> bool:
     """Whether a value of a state dict is a dense tensor of floats with its numbers in memory."""
     return (
         isinstance(value, Tensor)
-        and value.is_floating_point()
+        and value.dtype in FLOATS
         and value.layout == torch.strided
         and not (value.is_quantized or value.is_meta)
         # An expanded view claims more numbers than the file holds: looking at them would fill the memory.
