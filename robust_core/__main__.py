@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,9 +16,10 @@ import typer
 
 from robust_core import checkpoints, data, ranks
 from robust_core.attacks import AttackSettings, margin, run
-from robust_core.checkpoints import Card, Measure, write_card
+from robust_core.checkpoints import Card, Measure
 from robust_core.evaluation import command as evaluation_command
 from robust_core.evaluation.accuracy import measure
+from robust_core.evaluation.stored import check_fit, held, put_in_card
 from robust_core.frozen import frozen
 from robust_core.training import commands, control
 from robust_core.training.device import choose_device, settled
@@ -29,7 +30,7 @@ from robust_core.training.publish import publish
 from robust_core.training.recipe import Recipe, parse_override, parse_value, read_recipe
 from robust_core.training.run import Run, runs_folder
 from robust_core.training.work import Work, working
-from robust_core.types import Classifier, ImageSet, Splits, UserError
+from robust_core.types import Classifier, Splits, UserError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train, list, measure and attack networks.")
 app.registered_commands.extend(commands.app.registered_commands)
@@ -172,7 +173,7 @@ def measure_(
     if found.card is None:
         raise UserError(found.problem or f"{checkpoint}: no card")
     splits = data.load(data_name or found.card.data_name, progress=_count("loading"))
-    _check_fit(found, splits.test)
+    check_fit(found, splits.test)
     results = _measure(found, found.card, splits, n, choose_device(device), eps=eps, write=write)
     for kind, new in zip(("clean", "robust"), results, strict=True):
         old = getattr(found.card, kind)
@@ -183,17 +184,6 @@ def measure_(
 def _told(measure: Measure) -> str:
     attack = measure.attack.describe() if measure.attack else "untouched"
     return f"{measure.accuracy:.2%} of {measure.n} images of {measure.data_name} ({attack})"
-
-
-def _check_fit(found: checkpoints.Checkpoint, images: ImageSet) -> None:
-    """Raises UserError where a network and images are not of one task."""
-    card = found.card
-    assert card is not None
-    if tuple(card.image_shape) != images.shape or card.class_names != images.class_names:
-        raise UserError(
-            f"{found.name} knows images {tuple(card.image_shape)} of {len(card.class_names)} classes; {images.name} "
-            f"has {images.shape} of {len(images.class_names)}, or classes of other names; choose other --data"
-        )
 
 
 def _measure(
@@ -212,13 +202,15 @@ def _measure(
     trained = read_recipe(recipe).validation.attack if recipe.is_file() else AttackSettings(name="pgd")
     pgd20 = AttackSettings(name="pgd", norm=trained.norm, eps=eps or trained.eps, steps=20, seed=0)
     measures = []
-    for settings in (None, pgd20):
-        label = settings.describe() if settings else "clean"
-        result = measure(net, splits.test, settings, n=n, device=device, progress=_count(label, stop))
-        typer.echo(f"{label}: {result.accuracy:.2%} of {result.n} test images, worst class {result.worst_class:.2%}")
-        measures.append(result)
-    if write:
-        write_card(found.folder, card.with_measures(measures))
+    with held(found) if write else nullcontext():  # one evaluation at a time, or one would write over the other's
+        for settings in (None, pgd20):
+            label = settings.describe() if settings else "clean"
+            result = measure(net, splits.test, settings, n=n, device=device, progress=_count(label, stop))
+            told = f"{result.accuracy:.2%} of {result.n} test images, worst class {result.worst_class:.2%}"
+            typer.echo(f"{label}: {told}")
+            measures.append(result)
+        if write:
+            put_in_card(found, card, lambda now: now.with_measures(measures))
     return measures
 
 
@@ -245,7 +237,7 @@ def attack(
     net = frozen(checkpoints.load(found, where))  # the view that the app attacks, too
     assert found.card is not None
     images = data.load(data_name or found.card.data_name).test
-    _check_fit(found, images)
+    check_fit(found, images)
     if not 0 <= index < len(images):
         raise UserError(f"index must be in [0, {len(images)}); got {index}")
     chosen = {"name": name, "norm": norm, "eps": eps, "steps": steps, "step_size": step_size, "seed": seed}

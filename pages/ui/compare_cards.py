@@ -10,12 +10,14 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui import link
-from pages.ui.memory import Progress, remember, shared
+from pages.ui.frame import verbatim
+from pages.ui.memory import Memory, Progress
 from pages.ui.served import Served, serve
 from robust_core import checkpoints
 from robust_core.checkpoints import CARD, Card
 from robust_core.evaluation.cost import REPEATS, Cost, cost
-from robust_core.evaluation.leaderboard import SORTS, Row, ordered, row
+from robust_core.evaluation.leaderboard import SORTS, Row, ordered, row, with_fewer_marked
+from robust_core.evaluation.report import full_titles
 from robust_core.evaluation.scores import Board, Listed, Yardstick, boards, task_of, yardsticks
 from robust_core.types import UserError
 
@@ -34,6 +36,7 @@ class Shown:
     every: Sequence[Row]
     listed: dict[str, Listed]
     sort: str
+    filters: Sequence[str] = ()
     chosen: Sequence[str] = ()
 
     @property
@@ -43,11 +46,8 @@ class Shown:
         return [known[name] for name in self.chosen if name in known]
 
     def titles(self) -> dict[str, str]:
-        """Name → title; the name stands behind a title that several have."""
-        every = [one.title for one in self.every]
-        return {
-            one.name: one.title if every.count(one.title) == 1 else f"{one.title} ({one.name})" for one in self.every
-        }
+        """Name → title; name and training seed stand behind a title that several have."""
+        return full_titles(self.every)
 
 
 def read_cards() -> tuple[list[Listed], list[str]]:
@@ -66,7 +66,7 @@ def read_cards() -> tuple[list[Listed], list[str]]:
     return found, problems
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def _listed(folder: Path, name: str, _size: int, _mtime_ns: int) -> Listed | str:
     checkpoint = checkpoints.at(folder, name)
     return Listed.of(checkpoint, checkpoint.card) if checkpoint.card else str(checkpoint.problem)
@@ -76,7 +76,7 @@ def open_cards() -> list[Listed]:
     """As `read_cards`; names the broken ones on screen. Stops the page, saying what to do, where there is none."""
     found, problems = read_cards()
     for problem in problems:
-        st.warning(f"Left out: {problem}", icon=":material/broken_image:")
+        st.warning(f"Left out: {verbatim(problem)}", icon=":material/broken_image:")
     if not found:
         st.info(
             "There is no network to compare yet. Train one: "
@@ -101,13 +101,16 @@ def pick_board(listed: Sequence[Listed]) -> Shown:
         told = "What robust accuracy, W-Robust, worst class and NSD are of."
         stick = sticks.get(link.select("Robust under", options, "under", next(iter(options)), help=told, width=395))
         every = [row(one, board, stick.id if stick else "", known_cost(one.card)) for one in here]
+        every = with_fewer_marked(every)
         method = _filter("Method", [one.card.method for one in every], "method")
         architecture = _filter("Architecture", [one.card.architecture for one in every], "architecture")
     left = [one for one in every if method in (ANY, one.card.method)]
     left = [one for one in left if architecture in (ANY, one.card.architecture)]
+    picked = {"method": method, "architecture": architecture}
+    filters = [f"{kind} {value}" for kind, value in picked.items() if value != ANY]
     sort = link.read("sort", "w_robust", lambda text: text if text in SORTS else None)
     return Shown(board=board, yardstick=stick, rows=ordered(left, sort), every=ordered(every, "w_robust"), sort=sort,
-                 listed={one.name: one for one in here})  # fmt: skip
+                 filters=filters, listed={one.name: one for one in here})  # fmt: skip
 
 
 def _filter(label: str, values: Sequence[str], key: str) -> str:
@@ -141,12 +144,18 @@ def served_of(shown: Shown, name: str) -> Served:
 
 
 def _cost_key(card: Card) -> tuple[object, ...]:
-    return ("cost", card.weights_sha256, card.architecture, str(card.options))
+    return (card.weights_sha256, card.architecture, str(card.options))
+
+
+@st.cache_resource(show_spinner=False)
+def _costs() -> Memory:
+    """Of every network timed since the app was started: apart from pictures and curves, which would push them out."""
+    return Memory(4096)
 
 
 def known_cost(card: Card) -> Cost | None:
     """What was measured since the app was started, or None."""
-    return shared().get(_cost_key(card))
+    return _costs().get(_cost_key(card))
 
 
 def measure_costs(shown: Shown) -> None:
@@ -158,7 +167,6 @@ def measure_costs(shown: Shown) -> None:
             try:
                 net = served_of(shown, one.name)
             except UserError as error:
-                st.warning(f"Not timed: {error}", icon=":material/timer_off:")
+                st.warning(f"Not timed: {verbatim(str(error))}", icon=":material/timer_off:")
                 continue
-            shape = one.card.image_shape
-            remember(_cost_key(one.card), lambda net=net, shape=shape: cost(net.net, shape, tick=tick), private=False)
+            _costs().put(_cost_key(one.card), cost(net.net, one.card.image_shape, tick=tick))

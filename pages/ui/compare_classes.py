@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.ui import link
 from pages.ui.compare_cards import Shown
-from pages.ui.frame import look, show
+from pages.ui.frame import look, show, verbatim
 from robust_core import charts
 from robust_core.cards import Tally
 from robust_core.charts import LIGHT, ByClass, Theme
@@ -25,14 +25,14 @@ def classes(shown: Shown) -> None:
     found = measured(shown)
     absent = [one.title for one in shown.picked if one not in found]
     if absent:
-        st.caption(f"Not measured so: {', '.join(absent)}.")
+        st.caption(verbatim(f"Not measured so: {', '.join(absent)}."))
     if not found:
         st.info("None of the chosen networks was measured so. Its card would hold the counts of each class.")
         return
     order = ordered_classes(found, order_by)
     show(drawn(shown, found, order, look()), "compare_classes")
     st.html(_table(shown, found, order))
-    st.caption(told(shown, found))
+    st.caption(verbatim(told(shown, found)))
 
 
 def section(shown: Shown) -> Section | None:

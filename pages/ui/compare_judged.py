@@ -13,6 +13,7 @@ from torch import Tensor
 from pages.ui import link, pickers
 from pages.ui.compare_cards import Shown, served_of
 from pages.ui.film import Ticking
+from pages.ui.frame import verbatim
 from pages.ui.memory import Progress, remember
 from pages.ui.served import Served, test_images
 from robust_core.attacks import ATTACKS, AttackSettings
@@ -48,7 +49,7 @@ def chosen_nets(shown: Shown) -> dict[str, Served]:
         try:
             nets[titles[one.name]] = served_of(shown, one.name)
         except UserError as error:
-            st.warning(f"Left out: {error}", icon=":material/broken_image:")
+            st.warning(f"Left out: {verbatim(str(error))}", icon=":material/broken_image:")
     if not nets:
         raise UserError("none of the chosen networks can be asked; choose others in the leaderboard")
     return nets

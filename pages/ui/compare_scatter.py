@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.ui import link
 from pages.ui.compare_cards import Shown, add
-from pages.ui.frame import look, show
+from pages.ui.frame import look, show, verbatim
 from pages.ui.memory import remember
 from robust_core import charts
 from robust_core.evaluation.leaderboard import Row, interval
@@ -38,7 +38,7 @@ def pictures(shown: Shown) -> None:
         told.append(f"Not measured so, and not drawn: {', '.join(absent[:8])}{' …' if len(absent) > 8 else ''}.")
     if len(points) > len(named):
         told.append(f"{len(points)} networks; names of the chosen and of the best only.")
-    st.caption(" ".join(told))
+    st.caption(verbatim(" ".join(told)))
 
 
 def _drawn(which: str, points: list[charts.Checkpoint], selected: str | None, named: list[str]) -> go.Figure:

@@ -7,10 +7,10 @@ import streamlit as st
 from pages.ui import link
 from pages.ui.board import Cell, show_board
 from pages.ui.compare_cards import MOST, Shown, measure_costs, toggle
-from pages.ui.frame import colours
-from robust_core.cards import Doubts, Figure, Tally
-from robust_core.evaluation.leaderboard import LOW_FIRST, Row, interval
-from robust_core.evaluation.report import MISSING, UNCHECKED, about, verdict
+from pages.ui.frame import colours, verbatim
+from robust_core.cards import Figure, Tally
+from robust_core.evaluation.leaderboard import LOW_FIRST, Row, interval, ranks
+from robust_core.evaluation.report import MISSING, UNCHECKED, about, all_passed, training_seed, verdict
 
 COLUMNS = (  # key, label, help
     ("name", "network", "What was trained. A box chooses it for the questions below."),
@@ -36,21 +36,19 @@ def table(shown: Shown) -> None:
         {"key": key, "label": label, "help": told, "sorts": key != "n", "low": key in LOW_FIRST}
         for key, label, told in COLUMNS
     ]
-    rows, rank = [], 0
-    titles = shown.titles()
+    rows, titles, placed = [], shown.titles(), ranks(shown.rows, shown.sort)
     for one in shown.rows:
-        rank += one.ranked
         rows.append(
             {"id": one.name, "title": one.title, "chosen": one.name in shown.chosen, "muted": not one.ranked,
-             "cells": _cells(shown, one, titles[one.name], str(rank) if one.ranked else "–")}
+             "cells": _cells(shown, one, titles[one.name], str(placed.get(one.name, "–")))}
         )  # fmt: skip
     if not rows:
         st.info("No network here has this method and this architecture.", icon=":material/filter_alt_off:")
         return
     show_board(columns, rows, sort=shown.sort, full=len(shown.chosen) >= MOST, key="board", style=colours(),
                on_sort=lambda key: link.write("sort", key), on_toggle=lambda name: toggle(shown, name))  # fmt: skip
-    told = about(shown.rows, shown.board, shown.yardstick)
-    st.caption(". ".join(told) + "." + (f" {left_out} more filtered out." if left_out else ""))
+    told = about(shown.rows, shown.board, shown.yardstick, shown.sort, shown.filters)
+    st.caption(verbatim(". ".join(told) + "." + (f" {left_out} more filtered out." if left_out else "")))
     _times(shown)
 
 
@@ -72,6 +70,7 @@ def _times(shown: Shown) -> None:
 
 def _cells(shown: Shown, one: Row, title: str, rank: str) -> list[Cell]:
     robust, cost = one.robust, one.cost
+    sub = f"{one.card.method} · {one.card.architecture} · seed {training_seed(one)}"
     names = [{"word": mark.word, "told": mark.told, "kind": mark.kind} for mark in one.marks]
     figures = one.score.figures if one.score else {}
     unspread: Cell = {
@@ -83,10 +82,10 @@ def _cells(shown: Shown, one: Row, title: str, rank: str) -> list[Cell]:
     weighted = one.w_robust
     return [
         {"text": rank},
-        {"text": title, "sub": f"{one.card.method} · {one.card.architecture} · seed {one.card.seed}", "marks": names},
+        {"text": title, "sub": sub, "marks": names},
         _share(one.clean, "clean"),
         _share(robust, "robust", one.score.told if one.score else ""),
-        _doubtful(one.doubts, verdict(one), shown.board.fingerprint),
+        _doubtful(one, shown.board.fingerprint),
         NOTHING if weighted is None else {"text": f"{weighted:.1%}"},
         NOTHING if one.worst_class is None else _worst(one, figures.get("worst_class")),
         NOTHING if robust is None else spread,
@@ -119,7 +118,8 @@ def _figure(text: str, figure: Figure | None, form: str) -> Cell:
     return {"text": text, "tip": f"95 % (bootstrap): {form.format(figure.low)} … {form.format(figure.high)}"}
 
 
-def _doubtful(doubts: Doubts | None, words: str, fingerprint: str) -> Cell:
+def _doubtful(one: Row, fingerprint: str) -> Cell:
+    doubts, words = one.doubts, verdict(one)
     if doubts is None:
         told = "Nobody has checked whether this figure can be believed."
         return {"text": UNCHECKED, "kind": "none", "tip": told}
@@ -127,7 +127,8 @@ def _doubtful(doubts: Doubts | None, words: str, fingerprint: str) -> Cell:
     if doubts.raised:
         tip = "Not passed: " + "; ".join(f"{check.title} ({check.told})" for check in doubts.raised)
         return {"text": f"✗ {words}", "sub": sub, "kind": "bad", "tip": tip}
-    return {"text": f"✓ {words}", "sub": sub, "kind": "ok", "tip": "; ".join(check.told for check in doubts.checks)}
+    sign, kind = ("✓", "ok") if all_passed(one) else ("–", "none")
+    return {"text": f"{sign} {words}", "sub": sub, "kind": kind, "tip": "; ".join(c.told for c in doubts.checks)}
 
 
 def _short(count: int) -> str:

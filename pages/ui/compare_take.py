@@ -16,9 +16,18 @@ from robust_core.evaluation.report import about, doubt_lines, headings, lines, t
 _KEPT = "compare_sections"
 
 
-def keep(name: str, title: str, figures: Sequence[object], told: Sequence[str]) -> None:
-    """Remembers what this visitor had computed, for the report."""
-    _kept()[name] = Section(title=title, figures=list(figures), told=list(told))
+def keep(shown: Shown, name: str, title: str, figures: Sequence[object], told: Sequence[str]) -> None:
+    """Remembers what this visitor had computed of these networks on this board, for the report."""
+    _kept()[name] = (_of(shown), Section(title=title, figures=list(figures), told=list(told)))
+
+
+def live(shown: Shown) -> list[Section]:
+    """What was computed of these networks on this board, and of no others."""
+    return [section for of, section in _kept().values() if of == _of(shown)]
+
+
+def _of(shown: Shown) -> tuple[str, ...]:
+    return (shown.board.id, *sorted(one.card.weights_sha256 for one in shown.picked))
 
 
 def _kept() -> dict[str, Any]:
@@ -28,41 +37,42 @@ def _kept() -> dict[str, Any]:
 def take(shown: Shown, by_class: Callable[[], Section | None], points: Sequence[charts.Checkpoint],
          named: Sequence[str]) -> None:  # fmt: skip
     """Three buttons. The report is made when it is asked for, with what was computed live until then."""
-    kept, stem = _kept(), f"robustlens_{shown.board.data_name}"
+    stem, sort, filters = f"robustlens_{shown.board.data_name}", shown.sort, shown.filters
     board, stick, rows = shown.board, shown.yardstick, shown.rows
 
     def report() -> bytes:
-        return html_report(shown, by_class(), points, named, list(kept.values())).encode()
+        return html_report(shown, by_class(), points, named, live(shown)).encode()
 
     with st.container(horizontal=True, key="compare_take"):
-        st.download_button("CSV", lambda: to_csv(rows, board, stick).encode(), f"{stem}.csv", "text/csv",
-                           icon=":material/table:", on_click="ignore", key="take_csv")  # fmt: skip
-        st.download_button("Markdown", lambda: to_markdown(rows, board, stick).encode(), f"{stem}.md", "text/markdown",
-                           icon=":material/article:", on_click="ignore", key="take_md")  # fmt: skip
+        st.download_button("CSV", lambda: to_csv(rows, board, stick, sort).encode(), f"{stem}.csv",
+                           "text/csv", icon=":material/table:", on_click="ignore", key="take_csv")  # fmt: skip
+        st.download_button("Markdown", lambda: to_markdown(rows, board, stick, sort, filters).encode(), f"{stem}.md",
+                           "text/markdown", icon=":material/article:", on_click="ignore", key="take_md")  # fmt: skip
         st.download_button("Report, one HTML file", report, f"{stem}.html", "text/html",
                            icon=":material/browse:", on_click="ignore", key="take_html")  # fmt: skip
     st.caption(
         "The rows above, in their order and with their filters. CSV: every number with n, attack, ε, seed and SHA-256. "
-        "Report: the table and its figures, the chosen networks class by class, and the curves and matrices opened "
+        "Report: the table and its figures, the chosen networks class by class, and their curves and matrices opened "
         "here so far; about 5 MB, for it brings what draws them."
     )
 
 
 def html_report(
     shown: Shown, by_class: Section | None, points: Sequence[charts.Checkpoint], named: Sequence[str],
-    live: Sequence[Section],
+    computed: Sequence[Section],
 ) -> str:  # fmt: skip
     """The whole file."""
-    told, checks = about(shown.rows, shown.board, shown.yardstick), doubt_lines(shown.picked)
+    told = about(shown.rows, shown.board, shown.yardstick, shown.sort, shown.filters)
+    measured, checks = told[:3], doubt_lines(shown.picked)
     sections = [
-        Section(title="Leaderboard", headings=headings(), lines=lines(shown.rows), told=told),
+        Section(title="Leaderboard", headings=headings(), lines=lines(shown.rows, shown.sort), told=told),
         Section(title="Clean against robust", figures=[charts.tradeoff(points, named=named, look=LIGHT, width=1100)],
-                told=["Dotted: equal W-Robust. Whiskers: 95 % (Wilson)."]),
+                told=["Dotted: equal W-Robust. Whiskers: 95 % (Wilson).", *measured]),
         Section(title="The worst class against all",
-                figures=[charts.worst_against_average(points, named=named, look=LIGHT, width=1100)]),
+                figures=[charts.worst_against_average(points, named=named, look=LIGHT, width=1100)], told=measured),
         *([by_class] if by_class else []),
         *([Section(title="Signs of a false sense of security", lines=checks,
                    headings=["network", "check", "verdict", "what came out", "what was run"])] if checks else []),
-        *live,
+        *computed,
     ]  # fmt: skip
     return page(f"RobustLens: {shown.board.data_name}, {shown.board.budget}", sections)

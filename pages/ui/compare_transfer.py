@@ -10,13 +10,16 @@ from torch import Tensor
 from pages.ui.compare_cards import Shown
 from pages.ui.compare_judged import bar, chosen_nets, over_chunks, pick_attack, pick_bench
 from pages.ui.compare_take import keep
-from pages.ui.frame import look, show
+from pages.ui.frame import look, show, verbatim
 from pages.ui.served import looks
 from robust_core import charts
 from robust_core.attacks import run
 from robust_core.charts import LIGHT, Theme
+from robust_core.evaluation.paired import chance
 from robust_core.evaluation.sweeps import stands
 from robust_core.types import Classifier, ImageSet
+
+LIKELY = 0.05  # up to which what chance may do is no sign of anything
 
 
 def transfer(shown: Shown) -> None:
@@ -49,13 +52,28 @@ def transfer(shown: Shown) -> None:
     )
     if len(names) == 1:
         st.info("Choose a second network in the leaderboard: with one there is nobody to transfer to.")
+    for name, other, by_own, by_other in masked({title: after[1] for title, after in found.items()}):
+        st.warning(
+            f"**{verbatim(name)}** loses more to images crafted on {verbatim(other)} ({by_other} of {bench.n} right) "
+            f"than to its own attack ({by_own}), and not by chance: a sign of masked gradients.",
+            icon=":material/gpp_maybe:",
+        )
+    st.caption(verbatim(told))
+    keep(shown, "transfer", "Transfer: crafted on the row, tested on the column", [drawn(LIGHT)], [told])
+
+
+def masked(after: dict[str, Tensor]) -> list[tuple[str, str, int, int]]:
+    """Of each network that another's images hurt more than its own: its name, the other's, and how many are right.
+
+    after: by whom the images were crafted on, whether each judge (in the same order) gets each right, bool (M, n). A
+    difference counts where chance makes it in fewer than LIKELY of such matrices (exact test, corrected for all pairs).
+    """
+    names, found = list(after), []
+    pairs = len(names) * (len(names) - 1)
     for k, name in enumerate(names):
-        others = [(int(right[r, k]), names[r]) for r in range(len(names)) if r != k]
-        if others and min(others)[0] < right[k, k] - 0.02 * bench.n:
-            st.warning(
-                f"**{name}** loses more to images crafted on {min(others)[1]} ({min(others)[0]} of {bench.n} right) "
-                f"than to its own attack ({right[k, k]}): a sign of masked gradients.",
-                icon=":material/gpp_maybe:",
-            )
-    st.caption(told)
-    keep("transfer", "Transfer: crafted on the row, tested on the column", [drawn(LIGHT)], [told])
+        own = after[name][k]
+        others = [(chance(own, after[other][k]), other) for other in names if other != name]
+        if others and min(others)[0] * pairs < LIKELY:
+            worst = min(others)[1]
+            found.append((name, worst, int(own.sum()), int(after[worst][k].sum())))
+    return found

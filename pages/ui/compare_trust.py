@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import html
 import shlex
+from collections.abc import Sequence
 
 import streamlit as st
 
+from pages.ui import link
 from pages.ui.compare_cards import Shown
-from pages.ui.frame import colours
+from pages.ui.frame import colours, verbatim
+from pages.ui.library_evaluate import evaluate
+from pages.ui.library_told import told as last_done
 from robust_core import data
+from robust_core.attacks import AttackSettings
 from robust_core.cards import Doubt
+from robust_core.evaluation.command import budget
 from robust_core.evaluation.doubts import CHECKS
 from robust_core.evaluation.leaderboard import Row
+from robust_core.evaluation.plan import GROUPS
+from robust_core.evaluation.scores import groups_for, single
+from robust_core.library import shelf
+from robust_core.library.limits import read_only
 
 SIGNS = {True: ("ok", "✓"), False: ("bad", "✗"), None: ("none", "–")}
 LISTED = 8  # command lines
-IMAGES = 1000
+IMAGES = 1000  # at least, of an evaluation, where there are so many
+SHORT = 6  # characters of a number
 
 
 def doubts(shown: Shown) -> None:
@@ -30,7 +41,11 @@ def doubts(shown: Shown) -> None:
         lines.append(f"<tr><th>{html.escape(check.title)}<small>well: {bound}</small></th>{cells}</tr>")
     st.html(f'<div class="rl-scroll"><table class="rl-doubts" style="{colours()}"><tr><th></th>{head}</tr>'
             f"{''.join(lines)}</table></div>")  # fmt: skip
-    remarks = [f"**{titles[one.name]}**: {'; '.join(m.told for m in one.marks)}." for one in picked if one.marks]
+    remarks = [
+        f"**{verbatim(titles[one.name])}**: {verbatim('; '.join(m.told for m in one.marks))}."
+        for one in picked
+        if one.marks
+    ]
     if remarks:
         st.caption(" ".join(remarks))
     made = [
@@ -39,8 +54,9 @@ def doubts(shown: Shown) -> None:
         for one in picked
         if one.doubts
     ]
+    told = verbatim("; ".join(made)) or "Of the chosen networks none was checked"
     st.caption(
-        f"Made at {shown.board.budget}. {'; '.join(made) or 'Of the chosen networks none was checked'}. No check "
+        f"Made at {shown.board.budget}. {told}. No check "
         "proves robustness; one that is caught says that the robust accuracy beside it is not to be believed as it is."
     )
 
@@ -58,32 +74,84 @@ def _cell(one: Row, name: str) -> str:
 
 
 def missing(shown: Shown) -> None:
-    """The command lines that fill in what the board lacks, of the networks on screen."""
+    """What the board lacks of the networks on screen: the command lines that fill it in, and a button for one."""
     wanting = [(one, what) for one in shown.rows if (what := lacks(one))]
     if not wanting:
         st.success("Every network on this board was measured so, and checked.", icon=":material/task_alt:")
         return
     titles = shown.titles()
-    st.markdown("\n".join(f"- **{titles[one.name]}**: {' and '.join(what)}" for one, what in wanting[:LISTED]))
-    lines = [command(shown, one) for one, _ in wanting[:LISTED]]
-    st.code("\n".join(lines), language="bash")
+    told = [f"- **{verbatim(titles[one.name])}**: {' and '.join(what)}" for one, what in wanting[:LISTED]]
+    st.markdown("\n".join(told))
+    lines = [line for one, _ in wanting[:LISTED] for line in commands(shown, one)]
+    if lines:
+        st.code("\n".join(lines), language="bash")
+    if shown.yardstick and way(shown) is None:
+        title = verbatim(shown.yardstick.title)
+        st.caption(f"No command here measures under {title}: choose another attack above to fill the board.")
     more = f" {len(wanting) - LISTED} more networks lack something." if len(wanting) > LISTED else ""
     known = "" if shown.board.data_name in data.DATASETS.names() else " DATA: the folder or zip of these images."
     st.caption(
-        f"Each makes all attacks on {IMAGES:,} images and the checks beside them, writes both into the card, and goes "
-        f"on where it stood if it is killed; the page shows it on the next reload.{known}{more}"
+        "`evaluate` makes the attacks and the checks beside them, writes both into the card, and goes on where it "
+        f"stood if it is killed; the page shows it on the next reload.{known}{more}"
     )
+    _here_and_now(shown, [one for one, _ in wanting])
+
+
+def _here_and_now(shown: Shown, wanting: Sequence[Row]) -> None:
+    """The Library's evaluation of one of them, where that fills this board."""
+    st.markdown("#### Evaluate one from here")
+    if read_only():
+        st.caption("On this server nothing is evaluated from the pages; the commands above do the same elsewhere.")
+        return
+    last_done()
+    titles = {one.name: shown.titles()[one.name] for one in wanting}
+    name = link.select("Network to evaluate", titles, "eval_model", wanting[0].name)
+    found, board = shown.listed[name].checkpoint, shown.board
+    own = budget(found, shown.listed[name].card)
+    if own != (board.norm, board.eps):
+        told = AttackSettings(name="fgsm", norm=own[0], eps=own[1]).describe().partition(", ")[2]
+        st.caption(f"From here it is evaluated at its own budget, {told}, which is another board: use the command.")
+        return
+    evaluate(shelf.row(found), board.data_name)
 
 
 def lacks(one: Row) -> list[str]:
-    """What a row's card does not have, or not of its present weights."""
+    """What a row's card does not have, or not of its present weights, or only as an imported card claims."""
     told = [] if one.score else ["robust accuracy, as chosen above, was not measured"]
+    told += ["its figures were not measured here"] if one.score and one.score.claimed else []
     told += [] if one.clean else ["not measured untouched"]
     return told + ([] if one.doubts else ["nobody has checked whether its figures can be believed"])
 
 
-def command(shown: Shown, one: Row) -> str:
-    board = shown.board
-    name = board.data_name if board.data_name in data.DATASETS.names() else "DATA"
-    words = ["python", "-m", "robust_core", "evaluate", one.name, "--data", name, "--n", str(IMAGES)]
-    return shlex.join([*words, "--norm", board.norm, "--eps", f"{board.eps:.6g}"])
+def way(shown: Shown) -> tuple[str, ...] | None:
+    """The groups of attacks that fill the board's yardstick, () where `measure` does; None where no command does."""
+    if shown.yardstick is None:
+        return GROUPS
+    if shown.yardstick.id == single(AttackSettings(name="pgd", steps=20)).id:
+        return ()
+    return groups_for(shown.yardstick, shown.board, shown.listed.values())
+
+
+def commands(shown: Shown, one: Row) -> list[str]:
+    """The command lines that fill in what a row lacks."""
+    board, plan, known = shown.board, way(shown), data.DATASETS.names()
+    wanted = one.score is None or one.score.claimed
+    n = max([IMAGES, *(other.robust.n for other in shown.every if other.ranked and other.robust)])
+    if board.data_name in known and data.DATASETS[board.data_name].test:
+        n = min(n, data.DATASETS[board.data_name].test)
+    common = [one.name, "--data", board.data_name if board.data_name in known else "DATA", "--n", str(n)]
+    at = ["--eps", eps_text(board.eps)]
+    found = []
+    if (wanted and plan == ()) or one.clean is None:
+        found.append(["measure", *common, *at])
+    if (wanted and plan) or not one.doubts:
+        chosen = ["--plan", ",".join(plan)] if wanted and plan and plan != GROUPS else []
+        checks = ["--no-doubts"] if one.doubts else []
+        found.append(["evaluate", *common, "--norm", board.norm, *at, *chosen, *checks])
+    return [shlex.join(["python", "-m", "robust_core", *words]) for words in found]
+
+
+def eps_text(eps: float) -> str:
+    """ε as text that is read back as the same number: "0.1", "8/255"."""
+    exact, pixels = repr(eps), round(eps * 255)
+    return f"{pixels}/255" if len(exact) > SHORT and pixels / 255 == eps else exact

@@ -60,7 +60,13 @@ def guarded(what: str = "") -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        st.error(f"{what}: {error}" if what else str(error), icon=":material/error:")
+        told = verbatim(str(error))
+        st.error(f"{what}: {told}" if what else told, icon=":material/error:")
+
+
+def verbatim(text: str) -> str:
+    """Text as Markdown that shows it as it is. For whatever people called their networks, sets and files."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>$:~&" else c for c in text)
 
 
 def look() -> charts.Theme:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui import link, served
+from pages.ui.frame import verbatim
 from pages.ui.library_told import acting, say
 from robust_core.cards import Card
 from robust_core.evaluation.plan import GROUPS
@@ -19,14 +20,14 @@ MOST, USUAL = 2000, 100
 EVERY = 1.0  # seconds between two looks at one that runs
 
 
-def evaluate(row: Row) -> None:
-    """The form, or how far the evaluation under way is."""
+def evaluate(row: Row, first: str = "") -> None:
+    """The form, or how far the evaluation under way is. first: the data set that is offered before the others."""
     seen = evaluations.look(row.name)
     running = seen is not None and seen.phase == "running"
-    st.fragment(_watch, run_every=EVERY if running else None)(row, running)
+    st.fragment(_watch, run_every=EVERY if running else None)(row, running, first)
 
 
-def _watch(row: Row, was_running: bool) -> None:
+def _watch(row: Row, was_running: bool, first: str) -> None:
     seen = evaluations.look(row.name)
     running = seen is not None and seen.phase == "running"
     if running:
@@ -36,23 +37,24 @@ def _watch(row: Row, was_running: bool) -> None:
         st.rerun()  # the table and the card's figures are of before
     if seen is not None:
         _ended(row, seen)
-    _form(row)
+    _form(row, first)
 
 
-def _form(row: Row) -> None:
+def _form(row: Row, first: str) -> None:
     card = row.found.card
     if card is None or row.problem is not None:
         st.caption("A checkpoint that cannot be used cannot be evaluated either.")
         return
     sets = served.fitting(card)
     if not sets:
-        st.caption(f"It reads {card.data_name} images, and none of these are on this machine: see Data sets.")
+        st.caption(f"It reads {verbatim(card.data_name)} images, and none of these are on this machine: see Data sets.")
         return
     kind = link.segments("Attacks", KINDS, "eval_kind", "table")
-    on = link.select("On", sets, "eval_on", next(iter(sets))) if len(sets) > 1 else next(iter(sets))
+    first = first if first in sets else next(iter(sets))
+    on = link.select("On", sets, "eval_on", first) if len(sets) > 1 else first
     n = link.number("Test images", FEWEST, MOST, 10, "n_eval", USUAL)
     groups, doubts = PLANS[kind]
-    st.caption(_told(card, kind, n, sets[on]))
+    st.caption(verbatim(_told(card, kind, n, sets[on])))
     if st.button(
         "Evaluate", key=f"library_evaluate {row.name}", type="primary", icon=":material/play_arrow:",
         disabled=read_only(),
@@ -78,7 +80,7 @@ def _told(card: Card, kind: str, n: int, on: str) -> str:
 
 def _running(row: Row, seen: Seen) -> None:
     left = f" {seen.left} of {seen.n:,} images still right." if seen.left is not None else ""
-    st.progress(seen.share, text=f"{seen.told}{left}")
+    st.progress(seen.share, text=verbatim(f"{seen.told}{left}"))
     st.caption(f"{seen.n:,} test images, {seen.attacks} attacks, {seen.seconds:,.0f} s so far.")
     if st.button("Stop", key=f"library_evaluate_stop {row.name}", icon=":material/stop:", disabled=read_only()):
         with acting():
@@ -91,7 +93,7 @@ def _ended(row: Row, seen: Seen) -> None:
         if seen.phase == "done":
             st.success(f"Evaluated on {seen.n:,} images; the figures are in its card.", icon=":material/check:")
         else:
-            st.warning(seen.told[:1].upper() + seen.told[1:], icon=":material/info:")
+            st.warning(verbatim(seen.told[:1].upper() + seen.told[1:]), icon=":material/info:")
         if st.button("Got it", key=f"library_evaluate_forget {row.name}", disabled=read_only()):
             with acting():
                 evaluations.forget(row.name)

@@ -8,9 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import link
-from pages.ui.frame import guarded
+from pages.ui.frame import guarded, verbatim
 from pages.ui.library_evaluate import evaluate
-from pages.ui.library_told import acting, code, facts, mark, say, verbatim
+from pages.ui.library_told import acting, code, facts, mark, say
 from robust_core.cards import Card
 from robust_core.library import bundle, shelf
 from robust_core.library.limits import read_only
@@ -41,7 +41,7 @@ def nets() -> None:
     with left:
         row = rows[names.index(link.select("Checkpoint", titles, "model", rows[0].name))]
         if row.problem:
-            st.warning(row.problem, icon=":material/broken_image:")
+            st.warning(verbatim(row.problem), icon=":material/broken_image:")
         _facts(row)
         _actions(row)
     with right:

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import link, served
-from pages.ui.frame import guarded
+from pages.ui.frame import guarded, verbatim
 from pages.ui.library_told import acting, code, facts, mark, say
 from pages.ui.memory import shared
 from pages.ui.pictures import data_url
@@ -63,7 +63,7 @@ def sets() -> None:
 
 def _broken(found: object) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.warning(f"Left out: {found.problem}", icon=":material/broken_image:")
+        st.warning(f"Left out: {verbatim(found.problem)}", icon=":material/broken_image:")
         if st.button("Delete", key=f"library_broken_{found.name}", disabled=read_only()):
             with acting():
                 say(f"{found.name} lies in the trash.", undo=core.delete(found.name))
@@ -209,10 +209,10 @@ def _watch(row: Row, was_running: bool) -> None:
     if was_running:
         st.rerun()
     if seen is not None and seen.told:
-        st.warning(seen.told[:1].upper() + seen.told[1:], icon=":material/cloud_off:")
+        st.warning(verbatim(seen.told[:1].upper() + seen.told[1:]), icon=":material/cloud_off:")
     st.caption(
-        f"{told_bytes(row.download)} from {row.source}, checked against the published hash. It goes on while you look "
-        "at other pages; all visitors of this server share what has come."
+        f"{told_bytes(row.download)} from {verbatim(row.source)}, checked against the published hash. It goes on while "
+        "you look at other pages; all visitors of this server share what has come."
     )
     if st.button(
         f"Download {told_bytes(row.download)}", key=f"library_download {row.name}", type="primary",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui.frame import colours
+from pages.ui.frame import colours, verbatim
 from robust_core import checkpoints
 from robust_core.data import cache_folder
 from robust_core.library import trash
@@ -102,8 +102,3 @@ def mark(text: str, *, well: bool) -> str:
 def code(text: str) -> str:
     """As HTML, what is not prose."""
     return f"<code>{html.escape(text)}</code>"
-
-
-def verbatim(text: str) -> str:
-    """Text as Markdown that shows it as it is."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>$:~" else c for c in text)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.ui.library_told import acting, roots, say, used, verbatim
+from pages.ui.frame import verbatim
+from pages.ui.library_told import acting, roots, say, used
 from robust_core.library import trash as core
 from robust_core.library.limits import read_only
 from robust_core.library.shelf import ago
@@ -36,8 +37,8 @@ def trash() -> None:
 def _entry(each: Trashed) -> None:
     with st.container(border=True, key=f"library_bin_{each.id}"):
         st.markdown(
-            f"**{verbatim(each.title)}**  \n:small[{each.kind}, {told_bytes(each.size)}, deleted {ago(each.when)}, "
-            f"gone for good in {each.days_left:.0f} days]"
+            f"**{verbatim(each.title)}**  \n:small[{verbatim(each.kind)}, {told_bytes(each.size)}, "
+            f"deleted {ago(each.when)}, gone for good in {each.days_left:.0f} days]"
         )
         with st.container(horizontal=True):
             back = st.button("Take back", key=f"library_back_{each.id}", icon=":material/undo:", disabled=read_only())

@@ -8,8 +8,8 @@ import html
 import streamlit as st
 
 from pages.ui import link
-from pages.ui.frame import colours
-from pages.ui.library_told import acting, facts, limit, mark, say, verbatim
+from pages.ui.frame import colours, verbatim
+from pages.ui.library_told import acting, facts, limit, mark, say
 from pages.ui.memory import remember
 from robust_core import data
 from robust_core.library import weights as core

@@ -2,7 +2,8 @@
 
 Values are kept as the text that stands in the URL and are checked each time they are read: nonsense, from wherever,
 falls back to the default and leaves the URL. A key that no page reads changes nothing: it stays in the URL and goes
-along to the other pages, for it may be theirs. Values of more than 200 characters are not taken.
+along to the other pages, for it may be theirs. Values of more than 200 characters are not taken, lists of names of
+more than 2,000.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import streamlit as st
 
 T = TypeVar("T")
 _KEPT, _PAGE = "link", "link_page"
+MOST, LISTS = 200, {"models": 2000}  # characters of a value
 
 
 def arrive(page: str) -> None:
@@ -22,7 +24,8 @@ def arrive(page: str) -> None:
         return
     st.session_state[_PAGE] = page
     kept = _values()
-    kept.update({key: st.query_params[key] for key in st.query_params if len(st.query_params[key]) <= 200})
+    said = {key: st.query_params[key] for key in st.query_params}
+    kept.update({key: text for key, text in said.items() if len(text) <= LISTS.get(key, MOST)})
     missing = {key: text for key, text in kept.items() if st.query_params.get(key) != text}
     if missing:
         st.query_params.update(missing)

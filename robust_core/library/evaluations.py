@@ -38,6 +38,7 @@ from robust_core.types import UserError
 FOLDER, RECORD, HELD, LOG = ".evaluations", "record.json", "lock", "log.txt"
 BATCH = 64  # images: small, so that what it writes after each tells how far it is
 FEWEST, MOST = 10, 10_000  # images
+ATTACKED, CHECKED = "robust, worst case", " checks passed, "  # in what it prints at the end of either part
 Phase = Literal["running", "done", "stopped", "failed"]
 STANDING = (LETTERS[RIGHT], LETTERS[UNASKED])  # the letters of an image that no attack has fooled so far
 
@@ -137,12 +138,12 @@ def look(name: str) -> Seen | None:
         return _running(record, seconds)
     log = _log(folder)
     phase: Phase
-    if record.get("stopped"):
+    if not (failure := _failure(log, doubts=record["doubts"])):
+        phase, told = "done", log  # also where it was asked to stop, and had finished by then
+    elif record.get("stopped"):
         phase, told = "stopped", "Stopped. Begun again with the same settings, it goes on where it was."
-    elif _failure(log):
-        phase, told = "failed", _failure(log)
     else:
-        phase, told = "done", log
+        phase, told = "failed", failure
     n, attacks = record["n"], len(record["attacks"])
     done = phase == "done"
     return Seen(
@@ -282,12 +283,16 @@ def _log(folder: Path) -> str:
         return ""
 
 
-def _failure(log: str) -> str:
-    """One sentence on why it ended without a figure; "" where it has some."""
+def _failure(log: str, *, doubts: bool) -> str:
+    """One sentence on why it ended without what was asked for; "" where it has all of that."""
     lines = [line for line in log.splitlines() if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     if errors:
         return errors[-1]
     if any(line.startswith("Traceback") for line in lines):
         return f"it failed: {lines[-1][:300]}"
-    return "" if any("robust, worst case" in line for line in lines) else "its process was killed; begin again to go on"
+    if not any(line.startswith(ATTACKED) for line in lines):
+        return "its process was killed; begin again to go on"
+    if doubts and not any(CHECKED in line for line in lines):
+        return "its process was killed during the checks; the attacks' figures are in the card, begin again to go on"
+    return ""

@@ -38,7 +38,7 @@ def plain(text: str, what: str, *, most: int = 80) -> str:
     if len(text) > most:
         raise UserError(f"{what} has {len(text)} characters; at most {most} are taken")
     if _HIDDEN.search(text):
-        raise UserError(f"{what} {text!r} holds <, > or characters that cannot be seen; leave them out")
+        raise UserError(f"{what} {text[:80]!r} holds <, > or characters that cannot be seen; leave them out")
     return text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from robust_core.checkpoints import CARD, Card, write_card
@@ -27,9 +28,14 @@ def rows(app):
     return {row["title"]: dict(zip(keys, row["cells"], strict=True)) for row in found["rows"]}
 
 
+def plain(text):
+    """Markdown as people see it, where nothing but backslashes disarms it."""
+    return re.sub(r"\\([^\w\s]|_)", r"\1", text)
+
+
 def said(app):
     every = [*app.markdown, *app.caption, *app.info, *app.warning, *app.error, *app.success]
-    return " ".join([*(one.value for one in every), *(h.proto.body for h in app.get("html"))])
+    return " ".join([*(plain(one.value) for one in every), *(h.proto.body for h in app.get("html"))])
 
 
 def chart(app, key):

@@ -13,7 +13,7 @@ from robust_core import checkpoints
 from robust_core.attacks import AttackSettings
 from robust_core.cards import Card, Doubt, Doubts
 from robust_core.checkpoints import CARD, WEIGHTS, write_card
-from tests.pages.comparing import AW, COMPARE, PGD, STANDARD, alt, board, change, chart, rows, said
+from tests.pages.comparing import AW, COMPARE, PGD, STANDARD, alt, board, change, chart, plain, rows, said
 
 
 def checked(card: Card, *passed: bool) -> Doubts:
@@ -86,7 +86,7 @@ def test_an_empty_zoo_says_what_to_do(open_page, zoo):
 def test_a_broken_card_is_named_and_the_others_go_on(open_page, zoo):
     (zoo / AW / CARD).write_text("{")
     app = open_page(COMPARE)
-    assert "fashion_mnist/aw_net" in app.warning[0].value
+    assert "fashion_mnist/aw_net" in plain(app.warning[0].value)
     assert set(rows(app)) == {"PGD-AT", "Standard"}
 
 
