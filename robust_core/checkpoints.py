@@ -163,8 +163,9 @@ def _try_out(checkpoint: Checkpoint, net: Classifier, card: Card, device: str | 
     try:
         with torch.no_grad():
             net(torch.zeros(1, *card.image_shape, device=device))
-    except (RuntimeError, ValueError) as error:
-        raise UserError(f"{checkpoint.name}: the card's {card.architecture!r} cannot be run: {error}") from error
+    except (RuntimeError, ValueError, TypeError) as error:
+        why = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(f"{checkpoint.name}: the card's {card.architecture!r} cannot be run: {why}") from error
 
 
 def weights_sha(checkpoint: Checkpoint) -> str:

@@ -10,6 +10,8 @@ import pytest
 from robust_core import checkpoints
 from robust_core.attacks import AttackSettings
 from robust_core.checkpoints import CARD, find, find_all, write_card
+from tests.evaluation.claims import PGD, doubts, measure
+from tests.evaluation.claims import card as card_of
 from tests.test_checkpoints import make
 
 
@@ -65,6 +67,10 @@ def test_an_evaluation_comes_back(zoo: Path) -> None:
     assert again.model_dump() == fresh.model_dump()
 
 
+def fab(eps: float) -> dict[str, object]:
+    return {"package": "p", "version": "1", "name": "FAB", "settings": {"norm": "linf", "eps": eps}}
+
+
 def claim(part: str, **changes: object) -> dict[str, object]:
     whole = evaluated()
     if part == "results":
@@ -88,6 +94,16 @@ def claim(part: str, **changes: object) -> dict[str, object]:
         ({"figures": {"robust": {"value": 0.9, "low": 0.3, "high": 0.95}}}, "robust is 0.9 where the counts say 0.6"),
         ({"figures": {"robust": {"value": 0.6, "low": 0.3, "high": 1.2}}}, "robust must lie in [0, 1]"),
         ({"figures": {"robust": {"value": 0.6, "low": 0.7, "high": 0.5}}}, "must begin before it ends"),
+        ({"plan": ["table", "autoattack"]}, "the plan names table, autoattack, and there are results of table"),
+        ({"plan": []}, "the plan names nothing"),
+        ({"groups": {}}, "it was not measured so"),
+        ({"groups": {}, "plan": [], "results": []}, "it was not measured so"),
+        ({"results": []}, "there are results of nothing"),
+        (claim("results", group="autoattack"), "it was not measured so"),
+        (claim("results", attack=AttackSettings(name="fgsm", eps=0.01).to_dict()), "at another norm or eps"),
+        (claim("results", attack=AttackSettings(name="fgsm", norm="l2").to_dict()), "at another norm or eps"),
+        (claim("results", attack=None, borrowed=fab(eps=0.2)), "at another norm or eps"),
+        (claim("results", correct=5, class_correct=[3, 2]), "nor that the clean one|must not exceed"),
         ({"invented": 1}, "Extra inputs are not permitted"),
     ],
 )
@@ -97,8 +113,53 @@ def test_a_card_that_claims_what_was_never_measured(change: dict[str, object], m
     path.write_text(json.dumps(card | {"evaluations": [evaluated(**change)]}))
     problem = str(find("one").problem)
     assert problem.startswith("data/one: card.json is not a valid card: evaluations.0")
-    assert message in problem
+    assert any(part in problem for part in message.split("|"))
     assert "\n" not in problem
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"parameters": -1}, "parameters: Input should be greater than or equal to 0"),
+        ({"class_names": ["a", "b", "c", "d"]}, "every count must be one number for each of its 4 classes"),
+        ({"options": {"num_classes": 3}}, "the options must not name num_classes"),
+        ({"options": {"seed": 3, "name": "x"}}, "the options must not name seed, name"),
+    ],
+)
+def test_a_card_that_contradicts_itself(change: dict[str, object], message: str, zoo: Path) -> None:
+    path = zoo / "data" / "one" / CARD
+    card = json.loads(path.read_text())
+    path.write_text(json.dumps(card | {"evaluations": [evaluated()]} | change))
+    assert message in str(find("one").problem)
+    path.write_text(json.dumps(card | {"evaluations": [evaluated()]}))
+    assert find("one").problem is None
+
+
+def test_a_borrowed_attack_at_the_budget_is_taken(zoo: Path) -> None:
+    path = zoo / "data" / "one" / CARD
+    card = json.loads(path.read_text())
+    path.write_text(json.dumps(card | {"evaluations": [evaluated(**claim("results", attack=None, borrowed=fab(0.1)))]}))
+    assert find("one").problem is None
+
+
+def test_a_measure_of_another_number_of_classes_is_no_card(zoo: Path) -> None:
+    path = zoo / "data" / "one" / CARD
+    card = json.loads(path.read_text())
+    said = {"n": 9, "correct": 3, "data_name": "d", "data_fingerprint": "f", "seconds": 1}
+    three = said | {"class_n": [3, 3, 3], "class_correct": [1, 1, 1]}
+    path.write_text(json.dumps(card | {"measures": [three]}))
+    assert "one number for each of its 2 classes" in str(find("one").problem)
+
+
+def test_figures_made_here_come_before_claimed_ones() -> None:
+    few, many = measure(9, 9, 9, 9), measure(25, 25, 25, 25).model_copy(update={"claimed": True})
+    weak, strong = (m.model_copy(update={"attack": PGD}) for m in (few, many))
+    held = card_of(measures=(many, few, strong, weak), doubts=(doubts(True), doubts(False).model_copy(
+        update={"claimed": True, "seed": 1})))  # fmt: skip
+    assert held.clean == few
+    assert held.robust == weak
+    assert held.examination == held.doubts[0]
+    assert card_of(measures=(many,)).with_measures([few]).measures == (few,)
 
 
 def test_the_shipped_cards_are_read() -> None:

@@ -156,7 +156,7 @@ def test_measures() -> None:
 
 def test_a_second_measure_of_the_same_thing_replaces_the_first(tmp_path: Path) -> None:
     pgd = AttackSettings(name="pgd", eps=0.1, steps=20)
-    card = make(tmp_path / "a" / "b").with_measures([measured(None, 8), measured(pgd, 6)])
+    card = make(tmp_path / "a" / "b", class_names=("a", "b", "c")).with_measures([measured(None, 8), measured(pgd, 6)])
     card = card.with_measures([measured(pgd, 7)])
     write_card(tmp_path / "a" / "b", card)
     back = find_all(tmp_path)[0].card
@@ -189,7 +189,9 @@ def test_a_measure_that_does_not_add_up_is_no_card(change: dict[str, object], zo
     assert "not a valid card: measures" in str(find("one").problem)
 
 
-@pytest.mark.parametrize("options", [{"width": 2.5}, {"stem_stride": 0}, {"router_width": 12}, {"blocks": []}])
+@pytest.mark.parametrize(
+    "options", [{"width": 2.5}, {"stem_stride": 0}, {"router_width": 12}, {"blocks": []}, {"stem_stride": "x"}]
+)
 def test_a_card_that_cannot_be_run_is_named(options: dict[str, object], zoo: Path) -> None:
     card = find("one").card
     assert card is not None
@@ -201,6 +203,11 @@ def test_a_card_that_cannot_be_run_is_named(options: dict[str, object], zoo: Pat
 def test_history_forgives_a_torn_last_line(tmp_path: Path) -> None:
     assert read_history(tmp_path) == []
     (tmp_path / HISTORY).write_text('{"event": "epoch", "epoch": 1}\n{"event": "ep')
+    assert read_history(tmp_path) == [{"event": "epoch", "epoch": 1}]
+
+
+def test_history_forgives_a_line_that_is_made_to_break_its_reader(tmp_path: Path) -> None:
+    (tmp_path / HISTORY).write_text("[" * 200_000 + '\n{"event": "epoch", "epoch": 1}\n')
     assert read_history(tmp_path) == [{"event": "epoch", "epoch": 1}]
 
 

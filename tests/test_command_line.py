@@ -10,12 +10,14 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from robust_core import __main__ as command_line
 from robust_core import checkpoints, data
 from robust_core.__main__ import app, main
 from robust_core.attacks import AttackSettings, run
 from robust_core.evaluation.accuracy import measure
+from robust_core.evaluation.stored import held
 from robust_core.frozen import frozen
-from robust_core.types import ImageSet
+from robust_core.types import ImageSet, UserError
 from tests.test_checkpoints import make
 
 RECIPE = """
@@ -146,3 +148,23 @@ def test_a_card_s_recipe_is_not_needed_to_measure(zoo: Path) -> None:
     """A checkpoint that came as weights and card alone is measured at the default ε unless told otherwise."""
     output = said("measure", "made/tiny", "--n", "20", "--eps", "0.2", "--no-write")
     assert "ε = 0.2" in output
+
+
+def test_measuring_keeps_what_others_wrote_and_waits_for_them(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = checkpoints.find("made/tiny")
+    real = command_line.measure
+
+    def beside(*args: object, **how: object) -> object:
+        """Somebody changes the card while it is measured."""
+        now = checkpoints.find("made/tiny").card
+        checkpoints.write_card(found.folder, now.model_copy(update={"notes": "meanwhile"}))
+        return real(*args, **how)
+
+    monkeypatch.setattr(command_line, "measure", beside)
+    said("measure", "made/tiny", "--n", "20", "--eps", "0.2")
+    card = checkpoints.find("made/tiny").card
+    assert card is not None
+    assert card.notes == "meanwhile"
+    assert any(m.n == 20 and m.attack and m.attack.eps == 0.2 for m in card.measures)
+    with held(found), pytest.raises(UserError, match="being evaluated by another process"):
+        CliRunner().invoke(app, ["measure", "made/tiny", "--n", "20"], catch_exceptions=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import streamlit as st
 
 from pages.ui import link
@@ -17,7 +19,11 @@ PERTURB = "pages/1_Perturb.py"
 def tradeoff(found: Shelf, selected: str) -> None:
     """The scatter, and what it leaves out. Goes to Perturb when a point is clicked."""
     titles = found.titles()
-    points = [_point(name, titles[name], served.card) for name, served in found.nets.items()]
+    boards = {name: _board(served.card) for name, served in found.nets.items()}
+    counts = Counter(board for board in boards.values() if board)
+    board = counts.most_common(1)[0][0] if counts else ()
+    here = {name: served for name, served in found.nets.items() if boards[name] in ((), board)}
+    points = [_point(name, titles[name], served.card) for name, served in here.items()]
     drawn = [point for point in points if point is not None]
     chart = charts.tradeoff(drawn, selected, look=look(), width=640, height=450)
     # In half a page the legend needs a line of its own above the chart's remark.
@@ -26,14 +32,27 @@ def tradeoff(found: Shelf, selected: str) -> None:
     clicked = [p["customdata"][0] for p in event.selection.points if p.get("customdata")]
     if clicked and clicked[0] in found.nets:
         open_perturb(clicked[0])
-    missing = [titles[name] for name, point in zip(found.nets, points, strict=True) if point is None]
+    missing = [titles[name] for name, point in zip(here, points, strict=True) if point is None]
     if missing:
         st.caption(
             f"Not measured yet, so not drawn: {', '.join(missing)}. `python -m robust_core measure NAME` does it."
         )
-    robust = [served.card.robust for served in found.nets.values() if served.card.robust]
+    if elsewhere := [titles[name] for name in found.nets if name not in here]:
+        st.caption(f"Measured on other images or another budget, so on a board of their own: {', '.join(elsewhere)}.")
+        st.page_link(
+            "pages/5_Compare.py", label="All boards", icon=":material/leaderboard:", query_params=link.params()
+        )
+    robust = [served.card.robust for served in here.values() if served.card.robust]
     for line in dict.fromkeys(_measured(measure) for measure in robust):
         st.caption(line)
+
+
+def _board(card: Card) -> tuple[object, ...]:
+    """What the figures of networks must share to stand in one picture; () where nothing was measured."""
+    robust = card.robust
+    if robust is None or robust.attack is None:
+        return ()
+    return robust.data_fingerprint, robust.attack.norm, robust.attack.eps
 
 
 def open_perturb(name: str) -> None:

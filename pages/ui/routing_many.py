@@ -12,7 +12,7 @@ from pages.ui.served import Served, test_images
 from robust_core.explain.crowd import Crowd, collect
 from robust_core.types import UserError
 
-BATCH = 64
+BATCH = 32  # small enough that progress is seen to move
 
 
 def rows_of(net: Served, n: int, k: int | None) -> torch.Tensor:

@@ -149,6 +149,11 @@ def _many(net: Served, chosen: Chosen, wanted: Override) -> None:
     st.caption(
         f"{measured_on(many, net)} Right means right before and after the attack. {held.changed} of {held.n} "
         f"adversarial images get another answer. Held: {wanted.describe()}."
+        + (
+            ""
+            if anew
+            else " These images were not made against the held network: an attacker who knows of it gets further."
+        )
     )
 
 

@@ -53,12 +53,9 @@ class Shelf:
     problems: tuple[str, ...]
 
     def titles(self) -> dict[str, str]:
-        """Name → title; the name stands behind a title that several have."""
+        """Name → title; of a title that several have, the name, which alone tells them apart."""
         every = [served.title for served in self.nets.values()]
-        return {
-            name: served.title if every.count(served.title) == 1 else f"{served.title} ({name})"
-            for name, served in self.nets.items()
-        }
+        return {name: served.title if every.count(served.title) == 1 else name for name, served in self.nets.items()}
 
 
 def shelf() -> Shelf:

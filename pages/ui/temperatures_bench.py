@@ -9,12 +9,14 @@ from torch import Tensor
 from pages.ui import link
 from pages.ui.frame import look, show
 from pages.ui.perturb_image import pick_subject
+from pages.ui.pickers import same_task
 from pages.ui.served import Served, Shelf, Subject, film
 from pages.ui.temperatures_judged import yardstick
 from pages.ui.temperatures_runs import Watched, teacher_of
 from robust_core import charts
 from robust_core.explain import soft_labels
 
+ITSELF = "itself"
 LOW, HIGH = 0.5, 5.0  # where ABSLD keeps its temperatures
 TERMS = {"adv": "attacked picture, τ_adv", "nat": "clean picture, τ_nat"}
 
@@ -24,7 +26,7 @@ def bench(found: Shelf, run: Watched, net: Served) -> None:
     subject = pick_subject(net)
     if subject is None:
         return
-    teacher = teacher_of(found, run)
+    teacher = _pick_teacher(found, run, net)
     taught = _logits(teacher or net, subject)
     names = net.card.class_names
     y = int(taught.argmax()) if subject.label is None else subject.label
@@ -45,6 +47,18 @@ def bench(found: Shelf, run: Watched, net: Served) -> None:
     )
     show(curves, "soft_curves")
     st.caption(_fine_print(run, net, teacher, subject, term, learned, names[y]))
+
+
+def _pick_teacher(found: Shelf, run: Watched, net: Served) -> Served | None:
+    """The run's own where it is here, else the shelf's robust teacher; any other network of the task, or the student
+    itself, on request."""
+    alike = {name: title for name, title in found.titles().items() if same_task(found.nets[name], net)}
+    own = teacher_of(found, run)
+    spare = next((name for name in alike if name.endswith("/teacher_robust") and name != net.name), ITSELF)
+    with st.container(key="wrap_bench_teacher"):
+        options = {name: title for name, title in alike.items() if name != net.name} | {ITSELF: "the network itself"}
+        chosen = link.select("Teacher", options, "teacher", own.name if own else spare, width=300)
+    return found.nets.get(chosen)
 
 
 def _logits(net: Served, subject: Subject) -> Tensor:
@@ -78,9 +92,9 @@ def _told(entropy: Tensor, loss: Tensor, gradient: Tensor, tau: float, word: str
 def _fine_print(
     run: Watched, net: Served, teacher: Served | None, subject: Subject, term: str, learned: float | None, name: str
 ) -> str:  # fmt: skip
-    who = f"Teacher: {teacher.title}, on the clean picture." if teacher else (
-        "The run's recipe names no teacher that is on the shelf, so the network stands in as its own teacher."
-    )  # fmt: skip
+    who = f"Teacher: {teacher.title if teacher else 'the network itself'}, on the clean picture."
+    if teacher and not (run.recipe and run.recipe.teachers.robust):
+        who += f" {run.title} itself was trained without a robust teacher."
     seen = f"Student: {net.title} as it is now"
     seen += f", on the picture attacked by {yardstick(net).describe()}." if term == "adv" else ", on the clean picture."
     heat = (

@@ -122,7 +122,9 @@ def _facts(run: Watched, log: Log) -> str:
     facts += [("clean" + n, f"{epoch['clean']:.1%}", "c")] if _number(epoch.get("clean")) else []
     facts += [("robust", f"{epoch['robust']:.1%}", "a")] if _number(epoch.get("robust")) else []
     facts += [("images a second", f"{last['images_per_second']:,.0f}", "")] if last.get("images_per_second") else []
-    if run.status == "running" and last.get("seconds_left") is not None:
+    if run.status == "running" and of and done >= of:
+        facts.append(("last of all", "measuring", ""))
+    elif run.status == "running" and last.get("seconds_left") is not None:
         facts.append(("left, about", duration(last["seconds_left"]), ""))
     elif log.epochs or log.steps:
         facts.append(("trained for", duration(max(last.get("seconds", 0), epoch.get("seconds", 0))), ""))

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from robust_core.charts.labels import Box, Placed, place_labels
 from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, halo, label, note
+from robust_core.models import ARCHITECTURES
 
 Interval = tuple[float, float]  # lower, upper, in [0, 1]
 
@@ -70,7 +71,7 @@ def tradeoff(
     lines = _diagonals(chart, x_range, y_range, canvas, look)
     architectures = list(dict.fromkeys(p.architecture for p in drawn))
     for architecture in architectures:
-        symbol = SYMBOLS[architectures.index(architecture) % len(SYMBOLS)]
+        symbol = architecture_symbol(architecture)
         rows = [p for p in drawn if p.architecture == architecture]
         chart.add_trace(_marks(rows, architecture, symbol, selected, look))
     _legend(chart, drawn, architectures, look)
@@ -95,6 +96,12 @@ def _size(p: Checkpoint) -> float:
 def method_colour(method: str, look: Theme) -> str:
     """The colour of an objective, the same on every page; one nobody listed is grey."""
     return look.categories[OBJECTIVES.index(method)] if method in OBJECTIVES else look.muted
+
+
+def architecture_symbol(architecture: str) -> str:
+    """The symbol of an architecture, the same on every page; those beyond the symbols share them."""
+    order = list(dict.fromkeys(["residual", "aw_net", "moe", *ARCHITECTURES.names()]))  # the explorer's own: never alike
+    return SYMBOLS[order.index(architecture) % len(SYMBOLS)] if architecture in order else SYMBOLS[-1]
 
 
 def _marks(rows: list[Checkpoint], name: str, symbol: str, selected: str | None, look: Theme) -> go.Scatter:
@@ -211,7 +218,7 @@ def _diagonals(
 
 def _legend(chart: go.Figure, drawn: list[Checkpoint], architectures: list[str], look: Theme) -> None:
     """Legend entries of their own, so that symbol and colour are each explained once."""
-    entries = [(a, SYMBOLS[i % len(SYMBOLS)], look.muted) for i, a in enumerate(architectures)]
+    entries = [(a, architecture_symbol(a), look.muted) for a in architectures]
     entries += [(m, "circle", method_colour(m, look)) for m in dict.fromkeys(p.method for p in drawn)]
     for name, symbol, colour in entries:
         if name:

@@ -181,6 +181,16 @@ def test_a_name_that_is_there_twice_counts_once(tmp_path: Path, animals) -> None
     zipped.close()
 
 
+@pytest.mark.parametrize("name", ["NAMELESS", ".", "./", "NAMELESS/"])
+def test_an_entry_without_a_name_is_left_out(pack, animals, name: str) -> None:
+    held = io.BytesIO(pack(animals).read_bytes())
+    whole = source(io.BytesIO(held.getvalue())).names
+    with zipfile.ZipFile(held, "a") as archive_:
+        archive_.writestr(name, b"x")
+    content = held.getvalue().replace(b"NAMELESS", b"\0AMELESS")  # no writer writes such a name
+    assert source(io.BytesIO(content)).names == whole
+
+
 def test_what_is_no_zip_is_refused(pack, animals, tmp_path: Path) -> None:
     data = pack(animals).read_bytes()
     for content in (b"", b"not a zip", data[: len(data) // 2], data[:-22] + b"PK\5\6" + b"\xff" * 18):

@@ -67,3 +67,31 @@ def test_rows_of_words_match_their_headings(tmp_path: Path) -> None:
     assert all(len(line) == len(headings()) for line in lines(rows))
     assert "none" in " ".join(about([], board, None))
     assert [line[2] for line in doubt_lines(rows)] == ["passed", "caught"]
+
+
+def test_ranks_go_by_a_key_that_judges_and_the_order_is_told(tmp_path: Path) -> None:
+    board, stick, rows = taken(tmp_path)
+    assert [line[0] for line in lines(rows, "clean")] == ["1", "–"]
+    assert [line[0] for line in lines(rows, "parameters")] == ["–", "–"]
+    whole, bare = csv.DictReader(io.StringIO(to_csv(rows, board, stick, "nsd")))
+    assert (whole["rank"], whole["ranked_by"], bare["rank"]) == ("1", "nsd", "")
+    assert "Ranked by NSD, filtered to method trades" in about(rows, board, stick, "nsd", ["method trades"])
+    assert "In order of ms/image, not ranked" in to_markdown(rows, board, stick, "ms")
+
+
+def test_networks_of_one_title_are_told_apart(tmp_path: Path) -> None:
+    cards = {"a": card("Twin", seed=3), "b": card("Twin", seed=4), "c": card("Twin", method="imported")}
+    every = [listed(tmp_path / "shapes" / name, one) for name, one in cards.items()]
+    (board,) = boards(every)
+    found = [row(one, board, "") for one in every]
+    assert [line[1] for line in lines(found)] == [
+        "Twin (shapes/a, seed 3)", "Twin (shapes/b, seed 4)", "Twin (shapes/c, seed not known)",
+    ]  # fmt: skip
+    seeds = [line["training_seed"] for line in csv.DictReader(io.StringIO(to_csv(found, board, None)))]
+    assert seeds == ["3", "4", "not known"]
+
+
+def test_markdown_holds_no_picture_of_somebody_s(tmp_path: Path) -> None:
+    one = listed(tmp_path / "shapes" / "a", card("![](https://evil.example/p.png)", measures=(CLEAN, ROBUST)))
+    (board,) = boards([one])
+    assert "](https" not in to_markdown([row(one, board, "pgd:20:uniform:1:True")], board, None)

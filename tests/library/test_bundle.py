@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from robust_core import checkpoints
+from robust_core import checkpoints, data
 from robust_core.checkpoints import CARD, HISTORY, RECIPE, WEIGHTS
 from robust_core.library import bundle, shelf
 from robust_core.training.recipe import DataPart, Recipe
@@ -17,6 +17,7 @@ from robust_core.types import UserError
 from tests.library.conftest import tree
 
 NAME = "fashion_mnist/pgd_at"
+TINY = {"width": 4, "blocks": [1, 1, 1], "stem_stride": 2}
 
 
 @pytest.fixture
@@ -45,12 +46,25 @@ def test_a_run_goes_out_and_comes_back_and_says_from_where(zoo: Path, packed: by
     assert made.name == "fashion_mnist_small/again"
     for name in (WEIGHTS, RECIPE, HISTORY):
         assert (made.folder / name).read_bytes() == (zoo / NAME / name).read_bytes()
-    assert made.card.measures == checkpoints.find(NAME).card.measures
+    assert all(m.claimed for m in made.card.measures)
+    own = [m.model_copy(update={"claimed": False}) for m in made.card.measures]
+    assert tuple(own) == checkpoints.find(NAME).card.measures
     assert hashlib.sha256(packed).hexdigest() in made.card.notes
     assert shelf.source_of(made) == "imported from pgd_at.zip"
     checkpoints.load(checkpoints.find("fashion_mnist_small/again"))
     with pytest.raises(UserError, match="there is a checkpoint fashion_mnist_small/again already"):
         bundle.unpack(packed, file="pgd_at.zip", name="again")
+
+
+def test_parameters_are_counted_whatever_the_card_says(zoo: Path, packed: bytes) -> None:
+    made = bundle.unpack(zipped(with_card(files_of(packed), parameters=1)), file="run.zip", name="again")
+    assert made.card.parameters == checkpoints.find(NAME).card.parameters > 1
+    assert made.card.imported
+
+
+def test_a_history_with_a_torn_last_line_is_taken(zoo: Path, packed: bytes) -> None:
+    files = files_of(packed) | {f"pgd_at/{HISTORY}": b'{"event": "start"}\n{"event": "st'}
+    assert bundle.unpack(zipped(files), file="run.zip", name="again").card is not None
 
 
 def test_files_without_a_folder_and_what_systems_leave_behind_are_taken(zoo: Path, packed: bytes) -> None:
@@ -63,6 +77,13 @@ def test_files_without_a_folder_and_what_systems_leave_behind_are_taken(zoo: Pat
 def with_card(files: dict, **changes: object) -> dict:
     card = json.loads(files[f"pgd_at/{CARD}"])
     return {**files, f"pgd_at/{CARD}": json.dumps(card | changes).encode()}
+
+
+def many(n: int = 1_000_000, data_name: str = "fashion_mnist_small") -> dict:
+    """A measure that gets so many images of the bundled test set right, all of them."""
+    known = data.DATASETS["fashion_mnist_small"]
+    counts = {"n": n, "correct": n, "class_n": [n // 10] * 10, "class_correct": [n // 10] * 10}
+    return counts | {"data_name": data_name, "data_fingerprint": known.fingerprints[1], "seconds": 1}
 
 
 def link() -> zipfile.ZipInfo:
@@ -94,6 +115,21 @@ REFUSED = {
     "an unknown one": (lambda f: with_card(f, architecture="nothing"), "unknown architecture"),
     "a monstrous one": (lambda f: with_card(f, options={"width": 10**9}), "beyond what is taken"),
     "endless blocks": (lambda f: with_card(f, options={"blocks": [10**6] * 3}), "beyond what is taken"),
+    "an entry called .": (lambda f: {**f, ".": b"x"}, "which no finished run has"),
+    "an entry without a name": (lambda f: {**f, "NAMELESS": b"x"}, "which no finished run has|not a zip"),
+    "the options of another card": (lambda f: with_card(f, options={"num_classes": 3}), "must not name num_classes"),
+    "a name among them": (lambda f: with_card(f, options={"name": "moe"}), "must not name name"),
+    "an option of another kind": (lambda f: with_card(f, options=TINY | {"stem_stride": "x"}), "cannot be run"),
+    "more images than there are": (lambda f: with_card(f, measures=[many()]), "claims 1,000,000 test images of fash"),
+    "as many of another name": (lambda f: with_card(f, measures=[many(data_name="mine")]), "claims 1,000,000 test im"),
+    "a device of markup": (lambda f: with_card(f, device="<img src=x>"), "holds <, >"),
+    "notes that hide": (lambda f: with_card(f, notes="a\u202eb"), "characters that cannot be seen"),
+    "a version of markup": (lambda f: with_card(f, versions={"<b>": "1"}), "holds <, >"),
+    "a set of markup": (lambda f: with_card(f, measures=[many(n=10, data_name="<b>")]), "holds <, >"),
+    "a history that is none": (lambda f: {**f, f"pgd_at/{HISTORY}": b"nothing\n{}\n"}, "line 1 of history.jsonl is no"),
+    "a history made to break": (lambda f: {**f, f"pgd_at/{HISTORY}": b"[" * 200_000}, "line 1 of history.jsonl is no"),
+    "a history of numbers": (lambda f: {**f, f"pgd_at/{HISTORY}": b"{}\n3\n"}, "line 2 of history.jsonl is no"),
+    "a recipe made to break": (lambda f: {**f, f"pgd_at/{RECIPE}": b"a = " + b"[" * 100_000}, "recipe"),
     "a title of markup": (lambda f: with_card(f, title="<script>"), "holds <, >"),
     "an endless title": (lambda f: with_card(f, title="x" * 500), "500 characters"),
 }
@@ -103,8 +139,9 @@ REFUSED = {
 def test_what_is_no_run_is_refused_in_a_sentence_and_leaves_nothing(zoo: Path, packed: bytes, kind: str) -> None:
     change, told = REFUSED[kind]
     before = tree(zoo)
+    content = zipped(change(files_of(packed))).replace(b"NAMELESS", b"\0AMELESS")  # no writer writes such a name
     with pytest.raises(UserError, match=told) as caught:
-        bundle.unpack(zipped(change(files_of(packed))), file="run.zip", name="again")
+        bundle.unpack(content, file="run.zip", name="again")
     assert "\n" not in str(caught.value)
     assert tree(zoo) == before
 

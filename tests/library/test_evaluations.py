@@ -123,3 +123,29 @@ def test_a_process_that_was_killed_is_noticed(zoo: Path) -> None:
     assert evaluations.look(NAME).told == "it failed: MemoryError: too much"
     (folder / "record.json").write_text("{")
     assert evaluations.look(NAME) is None
+
+
+ATTACKS = "robust, worst case: 12.00% (95 %: 8.00% … 18.00%)"
+CHECKS = "4 of 6 checks passed, 2 not: the robust figures are not to be believed as they are"
+
+
+@pytest.mark.parametrize(
+    ("log", "doubts", "stopped", "phase"),
+    [
+        (ATTACKS, False, False, "done"),
+        (ATTACKS, True, False, "failed"),  # killed while it checked
+        (f"{ATTACKS}\n\n{CHECKS}", True, False, "done"),
+        (f"{ATTACKS}\n\n{CHECKS}", True, True, "done"),  # it had finished before it could be stopped
+        (ATTACKS, True, True, "stopped"),
+        ("", True, True, "stopped"),
+    ],
+)
+def test_how_it_ended_is_read_from_all_that_was_asked_for(zoo, log, doubts, stopped, phase) -> None:
+    folder = evaluations.folder_of(NAME)
+    folder.mkdir(parents=True)
+    record = {"name": NAME, "n": 20, "attacks": ["pgd20"], "doubts": doubts, "begun": time.time(), "pid": 1}
+    (folder / "record.json").write_text(json.dumps(record | ({"stopped": True} if stopped else {})))
+    (folder / "log.txt").write_text(log)
+    seen = evaluations.look(NAME)
+    assert seen.phase == phase
+    assert phase != "failed" or "during the checks" in seen.told

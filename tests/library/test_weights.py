@@ -156,3 +156,19 @@ def test_read_only_imports_nothing(zoo: Path, monkeypatch) -> None:
     monkeypatch.setenv("ROBUSTLENS_LIBRARY", "read-only")
     with pytest.raises(UserError, match="read-only"):
         weights.bring(saved(state()), "a.pth", ASKED, title="Net")
+
+
+def test_hostile_files_and_options_are_a_sentence(zoo: Path) -> None:
+    eighths = {key: tensor.to(torch.float8_e4m3fn) for key, tensor in state().items() if tensor.is_floating_point()}
+    with pytest.raises(UserError, match="no dense tensor of floats"):
+        weights.examine(save(eighths), "net.safetensors", ASKED)
+    for key, value in (("num_classes", 3), ("in_channels", 1), ("seed", 1), ("name", "moe")):
+        asked = Asked(architecture="residual", data_name="fashion_mnist_small", options=OPTIONS | {key: value})
+        with pytest.raises(UserError, match=f"{key} cannot be an option"):
+            weights.examine(saved(state()), "net.pth", asked)
+
+
+def test_an_ending_in_capitals_is_the_same_ending(zoo: Path) -> None:
+    assert weights.examine(save(state()), "X.SAFETENSORS", ASKED).problem is None
+    with pytest.raises(UserError, match="not a .safetensors file"):
+        weights.examine(saved(state()), "X.SAFETENSORS", ASKED)

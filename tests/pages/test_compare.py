@@ -37,6 +37,8 @@ def test_the_board_comes_from_cards_and_no_network_is_loaded(open_page, monkeypa
     assert aw["doubts"]["text"] == "not checked"
     assert aw["multiply_adds"]["text"] == aw["ms"]["text"] == "not measured"
     assert "PGD-20" in aw["robust"]["tip"]
+    assert [cells["rank"]["text"] for cells in found.values()] == ["1", "1", "3"]
+    assert "Ranked by W-Robust." in said(app)
     assert "first 100 test images" in said(app)
     assert "ε = 0.1 (25.5/255)" in said(app)
     assert "AW-Net 82.0% clean and 58.0% robust" in alt(app, "compare_tradeoff")
@@ -57,11 +59,13 @@ def test_what_is_missing_foreign_stale_or_caught_says_so(open_page, zoo):
     marks = {title: [mark["word"] for mark in cells["name"]["marks"]] for title, cells in found.items()}
     assert marks == {"PGD-AT": [], "Standard": ["stale card"], "AW-Net": ["imported"]}
     assert [found[title]["rank"]["text"] for title in found] == ["1", "–", "–"]
+    assert "seed not known" in found["AW-Net"]["name"]["sub"]
     assert found["PGD-AT"]["doubts"]["text"] == "✗ 1 of 2 caught"
     assert "noise told" in found["PGD-AT"]["doubts"]["tip"]
     assert "Not measured so, and not drawn: AW-Net" in said(app)
     (code,) = app.code
     assert f"evaluate {AW} --data fashion_mnist_small --n 1000 --norm linf --eps 0.1" in code.value
+    assert f"measure {AW} --data fashion_mnist_small --n 1000 --eps 0.1\n" in code.value
     assert "evaluate fashion_mnist/pgd_at" not in code.value
     app = open_page(COMPARE, compare="doubts")
     assert "✗ 0.25</b>" in said(app)
@@ -103,6 +107,7 @@ def test_boards_are_of_one_budget_and_filters_leave_the_rest_out(open_page, zoo)
     app.selectbox(key="w_architecture").set_value("aw_net").run()
     assert list(rows(app)) == ["AW-Net"]
     assert "2 more filtered out" in said(app)
+    assert "Ranked by W-Robust, filtered to architecture aw_net" in said(app)
     app.selectbox(key="w_method").set_value("standard").run()
     assert board(app) is None
     assert "No network here has this method" in said(app)
@@ -112,6 +117,7 @@ def test_boards_are_of_one_budget_and_filters_leave_the_rest_out(open_page, zoo)
 def test_order_and_choice_are_in_the_url(open_page):
     app = open_page(COMPARE, sort="clean", models=f"{AW},standard")
     assert list(rows(app)) == ["Standard", "AW-Net", "PGD-AT"]
+    assert [cells["rank"]["text"] for cells in rows(app).values()] == ["1", "2", "3"]
     assert [row["id"] for row in board(app)["rows"] if row["chosen"]] == [STANDARD, AW]
     app.multiselect(key="w_models").set_value([PGD]).run()
     assert app.query_params["models"] == PGD

@@ -9,6 +9,7 @@ import pytest
 
 from pages.ui import pickers
 from pages.ui.home_tradeoff import wilson
+from robust_core.checkpoints import CARD
 
 
 def texts(app):
@@ -81,3 +82,17 @@ def test_wilson_against_a_known_interval():
     low, high = wilson(0, 10)
     assert low == 0
     assert high == pytest.approx(0.2775, abs=1e-4)
+
+
+def test_one_picture_holds_one_set_of_images_and_one_budget(open_page, zoo):
+    shutil.copytree(zoo / "fashion_mnist/pgd_at", zoo / "fashion_mnist/mine")
+    path = zoo / "fashion_mnist/mine" / CARD
+    card = json.loads(path.read_text())
+    card["title"] = "Mine"
+    for measure in card["measures"]:
+        measure["data_fingerprint"] = "0" * 64
+    path.write_text(json.dumps(card))
+    app = open_page()
+    drawn = {row[0] for trace in figure(app)["data"] for row in trace.get("customdata") or ()}
+    assert drawn == {"fashion_mnist/standard", "fashion_mnist/pgd_at", "fashion_mnist/aw_net"}
+    assert "on a board of their own: Mine." in texts(app)

@@ -176,7 +176,9 @@ def test_the_soft_label_bench(taught, open_page):
 def test_a_teacher_that_is_not_here_is_stood_in_for(taught, open_page):
     shutil.rmtree(taught / "fashion_mnist/pgd_at")
     app = open_page(TEMPERATURES, ask="bench", index="5")
-    assert "its own teacher" in captions(app)
+    assert "Teacher: the network itself" in captions(app)
+    app.selectbox(key="w_teacher").set_value("fashion_mnist/standard").run()
+    assert "Teacher: Standard" in captions(app)
 
 
 def test_confusion_is_stepped_and_its_images_lead_to_perturb(taught, open_page):
