@@ -99,8 +99,8 @@ def method_colour(method: str, look: Theme) -> str:
 
 
 def architecture_symbol(architecture: str) -> str:
-    """The symbol of an architecture, the same on every page; those beyond the symbols share them."""
-    order = list(dict.fromkeys(["residual", "aw_net", "moe", *ARCHITECTURES.names()]))  # the explorer's own: never alike
+    """The symbol of an architecture, the same on every page; the explorer's own three are never alike."""
+    order = list(dict.fromkeys(["residual", "aw_net", "moe", *ARCHITECTURES.names()]))
     return SYMBOLS[order.index(architecture) % len(SYMBOLS)] if architecture in order else SYMBOLS[-1]
 
 
