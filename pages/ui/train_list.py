@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui.frame import colours, guarded
+from pages.ui.frame import colours, guarded, verbatim
 from pages.ui.train_runs import LIVE, Watched, go_watch, of
 from robust_core.training import control
 from robust_core.training.limits import limits
@@ -42,7 +42,7 @@ def _listed(watched: str, allowed: bool) -> None:
     )
     every = len(own) <= FIRST or st.toggle(f"All {len(own)}", key="train_all")
     for entry in own if every else own[:FIRST]:
-        with guarded(entry.title):
+        with guarded(verbatim(entry.title)):
             _row(entry, entry.name == watched, allowed)
 
 
@@ -77,7 +77,8 @@ def actions(entry: Watched, allowed: bool, where: str) -> None:
             args=(control.resume, entry), help="Goes on from the last saved state, with exactly the same result.",
         )  # fmt: skip
     with st.popover("Discard", icon=":material/delete:", key=f"train_ask_{key}", type="tertiary"):
-        st.markdown(f"Delete **{entry.title}** ({entry.name}) with its weights and history? This cannot be undone.")
+        who = f"**{verbatim(entry.title)}** ({verbatim(entry.name)})"
+        st.markdown(f"Delete {who} with its weights and history? This cannot be undone.")
         st.button("Delete it", key=f"train_discard_{key}", type="primary", on_click=_act, args=(control.discard, entry))
 
 

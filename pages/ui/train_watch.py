@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pages.ui import link
-from pages.ui.frame import colours, guarded, look
+from pages.ui.frame import colours, guarded, look, verbatim
 from pages.ui.memory import Memory
 from pages.ui.train_list import actions, duration
 from pages.ui.train_probes import probes
@@ -31,7 +31,7 @@ STATES = {
 def watch(run: Watched, beside: Sequence[Watched], by: Axis, smooth: int, allowed: bool) -> None:
     """All of it: the head with what can be done, and the live part, which alone is looked at again and again."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="train_head"):
-        st.markdown(f"### {run.title}" + ("" if run.own else ", as it was trained"))
+        st.markdown(f"### {verbatim(run.title)}" + ("" if run.own else ", as it was trained"))
         if run.own:
             actions(run, allowed, "head")
             if allowed and run.status == "running" and not run.stopping:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from dataclasses import replace
@@ -67,7 +68,8 @@ def test_what_people_wrote_is_shown_as_they_wrote_it(open_page, zoo, question):
 
 
 def test_a_broken_card_s_words_are_no_markup(open_page, zoo):
-    (zoo / AW / CARD).write_text('{"![](https://evil.example/p.png)": 1}')
+    card_ = json.loads((zoo / AW / CARD).read_text())
+    (zoo / AW / CARD).write_text(json.dumps(card_ | {"![](https://evil.example/p.png)": 1}))
     text = raw(open_page(COMPARE))
     assert "evil" in text
     assert "](" not in disarmed(text)
@@ -159,9 +161,7 @@ def test_a_hostile_card_in_the_report_is_text(tmp_path):
     shown = shown_of(tmp_path, twins)
     figure = go.Figure().update_layout(meta={"alt": evil})
     computed = [compare_take.Section(title=evil, figures=[figure], told=[evil])]
-    text = compare_take.html_report(
-        shown, compare_classes.section(shown), points_of(shown), names_on(shown), computed
-    )
+    text = compare_take.html_report(shown, compare_classes.section(shown), points_of(shown), names_on(shown), computed)
     assert "<img src=x" not in text
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)" in text

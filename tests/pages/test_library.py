@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 import shutil
 import subprocess
 import time
@@ -230,3 +232,12 @@ def test_a_change_asked_for_before_read_only_was_set_is_refused_in_a_sentence(zo
     monkeypatch.setenv("ROBUSTLENS_LIBRARY", "read-only")
     press(app, "library_net_delete")
     assert (zoo / NAME / CARD).is_file()
+
+
+def test_what_people_wrote_is_no_markup(zoo, library) -> None:
+    card = json.loads((zoo / NAME / CARD).read_text())
+    (zoo / NAME / CARD).write_text(json.dumps(card | {"![](https://evil.example/p.png)": 1}))
+    app = library(model=NAME)
+    said = " ".join(e.value for kind in (app.warning, app.caption, app.info, app.error) for e in kind)
+    assert "evil" in said
+    assert "](" not in re.sub(r"\\.", "", said)

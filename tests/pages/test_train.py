@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,8 @@ def told(app: AppTest) -> str:
     """All words on the page, those inside HTML included."""
     html = [element.proto.body for element in app.get("html")]
     parts = (app.markdown, app.caption, app.info, app.error, app.warning, app.success, app.code)
-    return " ".join([*html, *(element.value for part in parts for element in part)])
+    words = " ".join([*html, *(element.value for part in parts for element in part)])
+    return re.sub(r"\\([^\w\s])", r"\1", words)  # as Markdown shows it
 
 
 def figure(app: AppTest) -> dict[str, Any]:
@@ -264,3 +266,10 @@ def test_a_card_without_a_recipe_is_watched_too(runs, zoo, open_page):
     app = open_page(TRAIN)
     assert "clean accuracy 80.0%" in alt(app)
     assert (zoo / "fashion_mnist/pgd_at" / CARD).is_file()
+
+
+def test_a_title_is_text_and_fetches_nothing(runs, open_page):
+    add_run(runs / "mine", story(1), title="![x](https://example.org/a.png)")
+    app = open_page(TRAIN, watch="mine")
+    assert not any("![x](" in m.value for m in (*app.markdown, *app.error, *app.caption))
+    assert any(r"\!\[x\]" in m.value for m in app.markdown)
