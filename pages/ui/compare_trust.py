@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from pages.ui import link
+from pages.ui import link, served
 from pages.ui.compare_cards import Shown
 from pages.ui.frame import colours, verbatim
 from pages.ui.library_evaluate import evaluate
@@ -112,6 +112,11 @@ def _here_and_now(shown: Shown, wanting: Sequence[Row]) -> None:
         told = AttackSettings(name="fgsm", norm=own[0], eps=own[1]).describe().partition(", ")[2]
         st.caption(f"From here it is evaluated at its own budget, {told}, which is another board: use the command.")
         return
+    if board.data_name not in served.fitting(shown.listed[name].card):
+        told = (
+            f"The test images of {verbatim(board.data_name)} are not on this machine: the Library fetches what it can."
+        )
+        st.caption(f"{told} On other images it would stand on another board.")
     evaluate(shelf.row(found), board.data_name)
 
 
@@ -136,18 +141,22 @@ def commands(shown: Shown, one: Row) -> list[str]:
     """The command lines that fill in what a row lacks."""
     board, plan, known = shown.board, way(shown), data.DATASETS.names()
     wanted = one.score is None or one.score.claimed
-    n = max([IMAGES, *(other.robust.n for other in shown.every if other.ranked and other.robust)])
-    if board.data_name in known and data.DATASETS[board.data_name].test:
-        n = min(n, data.DATASETS[board.data_name].test)
-    common = [one.name, "--data", board.data_name if board.data_name in known else "DATA", "--n", str(n)]
+    test = data.DATASETS[board.data_name].test if board.data_name in known else 0
+    most = max([IMAGES, *(other.robust.n for other in shown.every if other.ranked and other.robust)])
+
+    def common(n: int) -> list[str]:
+        name = board.data_name if board.data_name in known else "DATA"
+        return [one.name, "--data", name, "--n", str(min(n, test) if test else n)]
+
     at = ["--eps", eps_text(board.eps)]
     found = []
     if (wanted and plan == ()) or one.clean is None:
-        found.append(["measure", *common, *at])
+        found.append(["measure", *common(most), *at])
     if (wanted and plan) or not one.doubts:
-        chosen = ["--plan", ",".join(plan)] if wanted and plan and plan != GROUPS else []
+        fills = bool(wanted and plan)  # otherwise it is for the checks: the whole ensemble on all images takes hours
+        chosen = ["--plan", ",".join(plan)] if fills and plan and plan != GROUPS else []
         checks = ["--no-doubts"] if one.doubts else []
-        found.append(["evaluate", *common, "--norm", board.norm, *at, *chosen, *checks])
+        found.append(["evaluate", *common(most if fills else IMAGES), "--norm", board.norm, *at, *chosen, *checks])
     return [shlex.join(["python", "-m", "robust_core", *words]) for words in found]
 
 

@@ -128,6 +128,16 @@ def test_one_is_evaluated_from_here_where_that_fills_the_board(open_page, zoo, m
     assert "nothing is evaluated from the pages" in said(app)
 
 
+def test_the_checks_alone_are_not_asked_for_on_all_images(tmp_path):
+    many = [measure(*(25,) * 4, attack=attack).model_copy(update=tally(*(900,) * 4, each=1000).model_dump())
+            for attack in (None, ATTACK)]  # fmt: skip
+    shown = shown_of(tmp_path, {"a": card(measures=tuple(many)), "b": card("Bare")})
+    known, bare = (compare_trust.commands(shown, one) for one in shown.every)
+    assert ["--n 1000" in line for line in known] == [True]
+    assert [line.split()[3] for line in bare] == ["measure", "evaluate"]
+    assert ["--n 4000" in line for line in bare] == [True, False]
+
+
 def test_checks_that_could_not_be_made_are_drawn_as_none(open_page, zoo):
     known = Card.model_validate_json((zoo / PGD / CARD).read_bytes())
     for name, passed in ((PGD, (None, None, None)), (AW, (True, None, None)), (STANDARD, (True, True, True))):
@@ -156,8 +166,8 @@ def test_a_report_holds_what_was_computed_of_these_networks_on_this_board(monkey
 def test_a_hostile_card_in_the_report_is_text(tmp_path):
     evil = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
     names = (evil, "bee", "cat", "dog")
-    twins = {name: card(evil, class_names=names, measures=(CLEAN, ROBUST), seed=seed, method=evil, doubts=(doubts(None),))
-             for name, seed in (("a", 3), ("b", 4))}  # fmt: skip
+    hostile = {"class_names": names, "measures": (CLEAN, ROBUST), "method": evil, "doubts": (doubts(None),)}
+    twins = {name: card(evil, seed=seed, **hostile) for name, seed in (("a", 3), ("b", 4))}
     shown = shown_of(tmp_path, twins)
     figure = go.Figure().update_layout(meta={"alt": evil})
     computed = [compare_take.Section(title=evil, figures=[figure], told=[evil])]
