@@ -45,8 +45,8 @@ def against_eps(shown: Shown) -> None:
         " Steps grow with ε. An image fooled at a smaller ε counts as fooled at every larger one: it may be changed as "
         "little there. An upper bound on robust accuracy: a stronger attack may find more."
     )
-    st.caption(verbatim(told))
     keep(shown, "eps", "Accuracy against ε", [drawn(LIGHT)], [told])
+    st.caption(verbatim(told))
 
 
 def against_steps(shown: Shown) -> None:
@@ -74,8 +74,8 @@ def against_steps(shown: Shown) -> None:
         " The curve should fall and level off: where it is still falling the attack is too weak to quote; where it "
         "rises, gradients mislead."
     )
-    st.caption(verbatim(told))
     keep(shown, "steps", "Accuracy against attack strength", [drawn(LIGHT)], [told])
+    st.caption(verbatim(told))
 
 
 def _varied(attack: AttackSettings, what: str) -> str:

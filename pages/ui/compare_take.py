@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -18,19 +18,19 @@ _KEPT = "compare_sections"
 
 def keep(shown: Shown, name: str, title: str, figures: Sequence[object], told: Sequence[str]) -> None:
     """Remembers what this visitor had computed of these networks on this board, for the report."""
-    _kept()[name] = (_of(shown), Section(title=title, figures=list(figures), told=list(told)))
+    kept_here()[name] = (_of(shown), Section(title=title, figures=list(figures), told=list(told)))
 
 
-def live(shown: Shown) -> list[Section]:
+def live(shown: Shown, kept: Mapping[str, Any]) -> list[Section]:
     """What was computed of these networks on this board, and of no others."""
-    return [section for of, section in _kept().values() if of == _of(shown)]
+    return [section for of, section in kept.values() if of == _of(shown)]
 
 
 def _of(shown: Shown) -> tuple[str, ...]:
     return (shown.board.id, *sorted(one.card.weights_sha256 for one in shown.picked))
 
 
-def _kept() -> dict[str, Any]:
+def kept_here() -> dict[str, Any]:
     return st.session_state.setdefault(_KEPT, {})
 
 
@@ -39,9 +39,10 @@ def take(shown: Shown, by_class: Callable[[], Section | None], points: Sequence[
     """Three buttons. The report is made when it is asked for, with what was computed live until then."""
     stem, sort, filters = f"robustlens_{shown.board.data_name}", shown.sort, shown.filters
     board, stick, rows = shown.board, shown.yardstick, shown.rows
+    kept = kept_here()  # now: when the file is asked for there is no session to ask
 
     def report() -> bytes:
-        return html_report(shown, by_class(), points, named, live(shown)).encode()
+        return html_report(shown, by_class(), points, named, live(shown, kept)).encode()
 
     with st.container(horizontal=True, key="compare_take"):
         st.download_button("CSV", lambda: to_csv(rows, board, stick, sort).encode(), f"{stem}.csv",

@@ -64,6 +64,7 @@ def test_the_report_opens_with_the_network_off(server, page, chromium, tmp_path:
     page.goto(f"{server}/Compare?models=fashion_mnist/pgd_at,aw_net&compare=steps&n_compare=50&most_steps=5")
     ready(page)
     page.get_by_text("First 50 test images").wait_for()
+    ready(page)
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Report, one HTML file").click()
     path = tmp_path / "report.html"

@@ -151,16 +151,16 @@ def test_checks_that_could_not_be_made_are_drawn_as_none(open_page, zoo):
 
 def test_a_report_holds_what_was_computed_of_these_networks_on_this_board(monkeypatch):
     kept: dict[str, object] = {}
-    monkeypatch.setattr(compare_take, "_kept", lambda: kept)
+    monkeypatch.setattr(compare_take, "kept_here", lambda: kept)
 
     def of(board, *shas):
         picked = [SimpleNamespace(card=SimpleNamespace(weights_sha256=sha)) for sha in shas]
         return SimpleNamespace(board=SimpleNamespace(id=board), picked=picked)
 
     compare_take.keep(of("one", "a", "b"), "eps", "Against ε", [], ["told"])
-    assert [section.title for section in compare_take.live(of("one", "b", "a"))] == ["Against ε"]
+    assert [section.title for section in compare_take.live(of("one", "b", "a"), kept)] == ["Against ε"]
     for other in (of("two", "a", "b"), of("one", "a"), of("one", "a", "b", "c")):
-        assert compare_take.live(other) == []
+        assert compare_take.live(other, kept) == []
 
 
 def test_a_hostile_card_in_the_report_is_text(tmp_path):

@@ -35,8 +35,18 @@ def recipe(objective: str, architecture: str, epochs: int) -> Recipe:
 
 
 def main(folder: Path, objective: str, architecture: str, epochs: int = 2) -> None:
+    """Trains it, and tells every step. Leaves the process that calls it as it was."""
+    threads, every = torch.get_num_threads(), loop.LOG_EVERY
     torch.set_num_threads(1)
     loop.LOG_EVERY = 1
+    try:
+        _train(folder, objective, architecture, epochs)
+    finally:
+        loop.LOG_EVERY = every
+        torch.set_num_threads(threads)
+
+
+def _train(folder: Path, objective: str, architecture: str, epochs: int) -> None:
     whole = load("fashion_mnist_small")
     data = Splits(train=whole.train.subset(slice(0, 110)), test=whole.test.subset(slice(0, 20)))
 
