@@ -42,8 +42,9 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     os.environ["ROBUSTLENS_RUNS"] = tempfile.mkdtemp(prefix="watching")
+    recipe = read_recipe(ROOT / f"recipes/presets/{chosen.preset}.toml", overrides={"schedule.epochs": 500})
     process, url = start_server()
-    folder = control.start(read_recipe(ROOT / f"recipes/presets/{chosen.preset}.toml", overrides={"epochs": 500}))
+    folder = control.start(recipe)
     watched, alone, share = [], [], []
     try:
         while look(folder).progress.step < 40:
