@@ -1,4 +1,7 @@
-"""A training for `torchrun` or plain Python: `-m tests.training.several FOLDER OBJECTIVE ARCHITECTURE [EPOCHS]`."""
+"""Trainings for `torchrun` or plain Python: `-m tests.training.several FOLDER JOB [JOB ...]`.
+
+A job is "objective-architecture-epochs"; it is trained in FOLDER/JOB. Several in one start, for a start is dear.
+"""
 
 from __future__ import annotations
 
@@ -34,32 +37,33 @@ def recipe(objective: str, architecture: str, epochs: int) -> Recipe:
     )
 
 
-def main(folder: Path, objective: str, architecture: str, epochs: int = 2) -> None:
-    """Trains it, and tells every step. Leaves the process that calls it as it was."""
+def main(folder: Path, *jobs: str) -> None:
+    """Trains them, and tells every step. Leaves the process that calls it as it was."""
     threads, every = torch.get_num_threads(), loop.LOG_EVERY
     torch.set_num_threads(1)
     loop.LOG_EVERY = 1
     try:
-        _train(folder, objective, architecture, epochs)
+        with ranks.joined(torch.device("cpu")) as device:
+            for job in jobs:
+                objective, architecture, epochs = job.split("-")
+                _train(folder / job, recipe(objective, architecture, int(epochs)), device)
     finally:
         loop.LOG_EVERY = every
         torch.set_num_threads(threads)
 
 
-def _train(folder: Path, objective: str, architecture: str, epochs: int) -> None:
+def _train(folder: Path, chosen: Recipe, device: torch.device) -> None:
     whole = load("fashion_mnist_small")
     data = Splits(train=whole.train.subset(slice(0, 110)), test=whole.test.subset(slice(0, 20)))
-
     teachers = {
         role: build("residual", in_channels=1, num_classes=10, seed=seed, width=4, blocks=[1]).eval()
         for seed, role in enumerate(("clean", "robust"))
     }
-    with ranks.joined(torch.device("cpu")) as device:
-        if ranks.rank() == 0 and not folder.exists():
-            Run.create(folder, recipe(objective, architecture, epochs))
-        ranks.wait()
-        Training(Run(folder), data, device=device, on_event=lambda event: None, teachers=teachers).train()
+    if ranks.rank() == 0 and not folder.exists():
+        Run.create(folder, chosen)
+    ranks.wait()
+    Training(Run(folder), data, device=device, on_event=lambda event: None, teachers=teachers).train()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], *map(int, sys.argv[4:]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -38,21 +38,29 @@ def start_two(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def by_two(folder: Path, objective: str, architecture: str, *more: str) -> None:
-    running = start_two("tests.training.several", str(folder), objective, architecture, *more)
+def by_two(folder: Path, *jobs: str) -> None:
+    running = start_two("tests.training.several", str(folder), *jobs)
     _, said = running.communicate(timeout=240)
     assert running.returncode == 0, said[-3000:]
 
 
+JOBS = ("b_mtard-residual-2", "absld-aw_net-2", "adversarial-moe-2", "trades-residual-2")
+LONG = "b_mtard-residual-5"
+
+
+@pytest.fixture(scope="module")
+def of_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Each job's run by two processes, all in one start."""
+    folder = tmp_path_factory.mktemp("two")
+    by_two(folder, *JOBS, LONG)
+    return folder
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("objective", "architecture"),
-    [("b_mtard", "residual"), ("absld", "aw_net"), ("adversarial", "moe"), ("trades", "residual")],
-)
-def test_two_processes_tell_the_history_of_one(objective: str, architecture: str, tmp_path: Path) -> None:
-    main(tmp_path / "one", objective, architecture)
-    by_two(tmp_path / "two", objective, architecture)
-    same_story(tmp_path / "one", tmp_path / "two")
+@pytest.mark.parametrize("job", JOBS)
+def test_two_processes_tell_the_history_of_one(job: str, of_two: Path, tmp_path: Path) -> None:
+    main(tmp_path, job)
+    same_story(tmp_path / job, of_two / job)
 
 
 def same_story(first: Path, second: Path) -> None:
@@ -67,21 +75,20 @@ def same_story(first: Path, second: Path) -> None:
 
 
 @pytest.mark.slow
-def test_one_of_two_killed_and_both_resumed(tmp_path: Path) -> None:
+def test_one_of_two_killed_and_both_resumed(of_two: Path, tmp_path: Path) -> None:
     """kill -9 on the second process; torchrun ends, is started again, and the history is that of no kill, exactly."""
-    by_two(tmp_path / "whole", "b_mtard", "residual", "5")
-    running = start_two("tests.training.several", str(tmp_path / "killed"), "b_mtard", "residual", "5")
+    running = start_two("tests.training.several", str(tmp_path), LONG)
     deadline = time.monotonic() + 120
-    while not any(event["event"] == "epoch" for event in story_so_far(tmp_path / "killed")):
+    while not any(event["event"] == "epoch" for event in story_so_far(tmp_path / LONG)):
         assert running.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    os.kill(second_process(str(tmp_path / "killed")), signal.SIGKILL)
+    os.kill(second_process(str(tmp_path)), signal.SIGKILL)
     running.communicate(timeout=120)
     assert running.returncode != 0
-    assert story_so_far(tmp_path / "killed")[-1]["step"] < 25
-    by_two(tmp_path / "killed", "b_mtard", "residual", "5")
-    whole, killed = ([numbers(event) for event in read_history(tmp_path / name)] for name in ("whole", "killed"))
+    assert story_so_far(tmp_path / LONG)[-1]["step"] < 25
+    by_two(tmp_path, LONG)
+    whole, killed = ([numbers(event) for event in read_history(folder / LONG)] for folder in (of_two, tmp_path))
     assert len(whole) > 25
     assert whole == killed
 
