@@ -8,6 +8,7 @@ import time
 import streamlit as st
 
 from pages.ui.memory import shared
+from pages.ui.train_known import known_teachers
 from pages.ui.train_list import duration
 from robust_core import data
 from robust_core.training.ahead import Ahead
@@ -46,6 +47,7 @@ def estimated(recipe: Recipe, device: str, asked: bool) -> None:
 
 
 def _begin(recipe: Recipe, device: str) -> Ahead:
+    known_teachers(recipe)
     if not data.available().get(recipe.data.name, True):
         raise UserError(
             f"{recipe.data.name} is not on this machine yet, so no step can be timed; get it on the Library page, "

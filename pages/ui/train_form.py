@@ -23,7 +23,6 @@ from robust_core.training.device import choose_device, choose_precision
 from robust_core.training.limits import limits
 from robust_core.training.recipe import Recipe
 
-OWN = "…"
 ARCHITECTURE_WORDS = {
     "residual": "Residual net, small", "aw_net": "AW-Net: a router over the same blocks", "moe": "Mixture of experts",
     "resnet18": "ResNet-18", "resnet56": "ResNet-56", "preact_resnet18": "PreActResNet-18",
@@ -88,24 +87,13 @@ def _data(recipe: Recipe) -> None:
         + ("" if there else f", {data.DATASETS[name].download / 1e6:.0f} MB to download when it starts")
         for name, there in ready.items()
     }
-    known = recipe.data.name in names
-    st.session_state[_key("data.choice")] = recipe.data.name if known else OWN
     st.selectbox(
-        "Images", [*names, OWN], key=_key("data.choice"), on_change=_choose_data,
-        format_func=lambda name: names.get(name, "a folder or zip on this machine…"),
+        "Images", list(names), key=_at("data.name", recipe.data.name), on_change=_put,
+        args=("data.name", _forget_teachers), format_func=lambda name: names.get(name, name),
+        help="Images of your own, a folder or a zip with a sub-folder a class, come in on the Library page.",
     )  # fmt: skip
-    if not known:
-        st.text_input(
-            "Folder or zip with a sub-folder a class", key=_at("data.name", recipe.data.name), on_change=_put,
-            args=("data.name",),
-        )  # fmt: skip
-    elif not ready[recipe.data.name]:
+    if not ready.get(recipe.data.name, True):
         st.caption(f"They are kept in {cache_folder()} for all later runs.")
-
-
-def _choose_data() -> None:
-    name = st.session_state[_key("data.choice")]
-    put({"data.name": "my_images.zip" if name == OWN else name}, _forget_teachers)
 
 
 def _forget_teachers(tree: dict[str, Any]) -> None:

@@ -25,13 +25,15 @@ WORDS = {
 def list_runs(found: Mapping[str, Watched], watched: Watched | None, allowed: bool) -> None:
     """In a part of the page of its own, looked at again while anything runs or waits."""
     live = any(entry.status in LIVE for entry in found.values())
-    st.fragment(_listed, run_every=POLL if live else None)(watched.name if watched else "", allowed)
+    st.fragment(_listed, run_every=POLL if live else None)(watched.name if watched else "", allowed, live)
 
 
-def _listed(watched: str, allowed: bool) -> None:
+def _listed(watched: str, allowed: bool, live: bool) -> None:
     if st.session_state.pop("train_acted", False):
         st.rerun()  # the rest of the page hangs on it, too
     own = [of(seen) for seen in control.runs()]
+    if live and not any(entry.status in LIVE for entry in own):
+        st.rerun()  # there is nothing left to look at again and again
     if not own:
         return
     st.markdown("### All runs")

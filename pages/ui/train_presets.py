@@ -12,6 +12,7 @@ import streamlit as st
 
 from pages.ui import link
 from pages.ui.frame import ROOT, guarded
+from pages.ui.train_known import known_images, known_teachers
 from pages.ui.train_runs import go_watch
 from robust_core.training import control
 from robust_core.training.recipe import Recipe, parse_recipe
@@ -89,6 +90,8 @@ def open_text(text: str) -> None:
 
 def start(recipe: Recipe, device: str) -> None:
     """Starts the run, or queues it, and goes to watch it. Raises UserError with the reason where it may not."""
+    known_images(recipe)
+    known_teachers(recipe)
     key, now = (recipe.to_toml(), device), time.monotonic()
     last = st.session_state.get("train_started")
     if last and last[0] == key and now - last[1] < TWICE:

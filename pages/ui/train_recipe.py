@@ -9,6 +9,7 @@ import streamlit as st
 from pages.ui.frame import guarded
 from pages.ui.train_estimate import estimated
 from pages.ui.train_form import form, pick_device
+from pages.ui.train_known import known_images
 from pages.ui.train_presets import TEXT, cards, presets, start
 from robust_core.training.recipe import Recipe, parse_recipe
 from robust_core.types import UserError
@@ -36,7 +37,7 @@ def compose(allowed: bool) -> None:
                 form(recipe)
         else:
             st.caption("These fields come back once the text is a recipe again.")
-            if _VALID in st.session_state:
+            if st.session_state.get(_VALID, text) != text:
                 st.button("Back to the last one that was", icon=":material/undo:", on_click=_undo, key="train_undo")
     device = pick_device(recipe if isinstance(recipe, Recipe) else None)
     if isinstance(recipe, Recipe) and allowed:
@@ -51,7 +52,7 @@ def _first() -> str:
 def _parsed(text: str) -> Recipe | str:
     """The recipe, or what is wrong with the text, a sentence a line."""
     try:
-        return parse_recipe(text)
+        return known_images(parse_recipe(text))
     except UserError as error:
         return str(error)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -12,7 +11,6 @@ from robust_core import checkpoints, data
 from robust_core.checkpoints import Checkpoint
 from robust_core.methods import make
 from robust_core.training.recipe import Recipe
-from robust_core.types import UserError
 
 Task = tuple[tuple[int, int, int], tuple[str, ...]]  # shape of an image, names of the classes
 Put = Callable[[Mapping[str, Any]], None]
@@ -24,11 +22,8 @@ def pick_teachers(recipe: Recipe, put: Put) -> None:
     if not roles:
         return
     st.markdown("**Teachers**" if len(roles) > 1 else "**Teacher**")
-    try:
-        task = _task(recipe.data.name)
-    except UserError as error:
-        st.warning(f"Which teachers fit cannot be said: {error}", icon=":material/school:")
-        return
+    images = data.DATASETS[recipe.data.name]
+    task = (images.shape, images.class_names)
     for column, role in zip(st.columns(len(roles)), roles, strict=True):
         with column:
             _pick(role, recipe, task, put)
@@ -85,21 +80,3 @@ def _said(found: Checkpoint) -> str:
     words = [f"clean {card.clean.accuracy:.1%}"] if card.clean else []
     words += [f"robust {card.robust.accuracy:.1%}"] if card.robust else []
     return f"{card.title} ({', '.join(words) or 'not measured'})"
-
-
-def _task(name: str) -> Task:
-    """What images of this data set are; a folder or zip is read for it. Raises UserError where it cannot be."""
-    if name in data.DATASETS.names():
-        return data.DATASETS[name].shape, data.DATASETS[name].class_names
-    path = Path(name).expanduser()
-    try:
-        stamp = path.stat().st_mtime_ns
-    except OSError:
-        stamp = 0
-    return _read_task(name, stamp)
-
-
-@st.cache_data(show_spinner="Looking at the images…", max_entries=16)
-def _read_task(name: str, _stamp: int) -> Task:
-    train = data.load(name).train
-    return train.shape, train.class_names

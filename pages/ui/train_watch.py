@@ -18,6 +18,7 @@ from robust_core.charts.curves import Axis, Told
 from robust_core.training import control
 from robust_core.training.follow import Log, follow
 from robust_core.training.limits import limits
+from robust_core.training.progress import span
 from robust_core.training.status import look as look_at
 from robust_core.types import UserError
 
@@ -30,7 +31,7 @@ STATES = {
 
 def watch(run: Watched, beside: Sequence[Watched], by: Axis, smooth: int, allowed: bool) -> None:
     """All of it: the head with what can be done, and the live part, which alone is looked at again and again."""
-    with st.container(horizontal=True, vertical_alignment="bottom", key="train_head"):
+    with st.container(horizontal=True, vertical_alignment="center", key="train_head"):
         st.markdown(f"### {verbatim(run.title)}" + ("" if run.own else ", as it was trained"))
         if run.own:
             actions(run, allowed, "head")
@@ -87,14 +88,10 @@ def _change(run: Watched) -> None:
 
 
 def _live(run: Watched, beside: Sequence[Watched], by: Axis, smooth: int) -> None:
-    """Anew from the folders: the run may have moved on, ended or been deleted since the page was built."""
-    if run.own:
-        try:
-            seen = look_at(run.folder)
-        except UserError:
-            st.rerun(scope="app")
-        if (seen.status, seen.stopping) != (run.status, run.stopping):
-            st.rerun(scope="app")
+    """Anew from the folders: a run may have moved on, ended or been deleted since the page was built, the watched one
+    or one that is laid over it."""
+    if not all(_as_built(each) for each in (run, *beside)):
+        st.rerun(scope="app")
     log = follow(run.folder)
     st.html(_facts(run, log))
     # A place each, always there: what comes and goes above the figure must not move it, or it is built anew.
@@ -106,6 +103,17 @@ def _live(run: Watched, beside: Sequence[Watched], by: Axis, smooth: int) -> Non
             _curves(run, log, beside, by, smooth)
     with pictures, guarded():
         probes(run)
+
+
+def _as_built(run: Watched) -> bool:
+    """Does it still do what it did when the page was built? What is shipped always does."""
+    if not run.own:
+        return True
+    try:
+        seen = look_at(run.folder)
+    except UserError:  # discarded
+        return False
+    return (seen.status, seen.stopping) == (run.status, run.stopping)
 
 
 def _facts(run: Watched, log: Log) -> str:
@@ -121,7 +129,7 @@ def _facts(run: Watched, log: Log) -> str:
     n = f", {epoch['n']:,} held-out images" if epoch.get("n") else ""
     facts += [("clean" + n, f"{epoch['clean']:.1%}", "c")] if _number(epoch.get("clean")) else []
     facts += [("robust", f"{epoch['robust']:.1%}", "a")] if _number(epoch.get("robust")) else []
-    facts += [("images a second", f"{last['images_per_second']:,.0f}", "")] if last.get("images_per_second") else []
+    facts += [("images a second", f"{rate:,.0f}", "")] if (rate := span(last.get("images_per_second"))) else []
     if run.status == "running" and of and done >= of:
         facts.append(("last of all", "measuring", ""))
     elif run.status == "running" and last.get("seconds_left") is not None:
@@ -155,7 +163,7 @@ def _state(run: Watched, log: Log) -> None:
         st.code(seen.told or "nothing", language=None)
     elif seen is not None and seen.status == "stopped":
         st.info(
-            f"Stopped{': ' + seen.told if seen.told else ''}. Resume goes on from where it was.",
+            f"Stopped{': ' + seen.told if seen.told else ''}. Resume goes on from its last good state.",
             icon=":material/pause:",
         )
     elif run.status == "queued":

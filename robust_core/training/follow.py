@@ -1,4 +1,8 @@
-"""A history read as it grows: each look takes only what was appended since the last one."""
+"""A history read as it grows: each look takes only what was appended since the last one.
+
+Training counts its seconds by a clock that never jumps; in a history from elsewhere they may do anything. What is
+given out never runs backwards, and has no time left that could not be.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from robust_core.checkpoints import HISTORY
+from robust_core.training.progress import span
 
 Event = Mapping[str, Any]
 CHECKED = 256  # bytes before the place reached that must still be what they were: a resumed run cuts its history back
@@ -61,7 +66,7 @@ class Follower:
 
     def _forget(self) -> None:
         self._kinds: dict[str, list[Event]] = {k: [] for k in ("start", "step", "epoch", "change", "complete")}
-        self._at, self._before = 0, b""
+        self._at, self._before, self._seconds = 0, b"", 0.0
         self._version += 1
 
     def _look(self) -> None:
@@ -95,7 +100,15 @@ class Follower:
         except ValueError:
             return
         if isinstance(event, dict) and event.get("event") in self._kinds and isinstance(event.get("step", 0), int):
-            self._kinds[event["event"]].append(event)
+            self._kinds[event["event"]].append(self._timed(event))
+
+    def _timed(self, event: dict[str, Any]) -> Event:
+        """The event with seconds that follow on those before it, and without a time left that is none."""
+        if "seconds" in event:
+            self._seconds = event["seconds"] = max(self._seconds, span(event["seconds"]) or 0.0)
+        if span(event.get("seconds_left", 0)) is None:
+            del event["seconds_left"]
+        return event
 
 
 def follow(folder: Path) -> Log:

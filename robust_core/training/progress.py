@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +33,11 @@ class Progress:
     n: int | None = None
 
 
+def span(value: object) -> float | None:
+    """Seconds that can have passed, or can be left: a finite number ≥ 0; None for anything else a history may hold."""
+    return float(value) if isinstance(value, (int, float)) and 0 <= value < math.inf else None
+
+
 def read_progress(folder: Path) -> Progress:
     """Never raises for a history that is missing, empty, or torn at its end."""
     try:
@@ -57,8 +63,8 @@ def _read(folder: Path, _mtime_ns: int, _size: int) -> Progress:
         of=step.get("of"),
         epoch=epoch.get("epoch", 0),
         images_per_second=step.get("images_per_second"),
-        seconds=last.get("seconds", 0.0),
-        seconds_left=step.get("seconds_left"),
+        seconds=span(last.get("seconds")) or 0.0,
+        seconds_left=span(step.get("seconds_left")),
         **{key: epoch.get(key) for key in ("clean", "robust", "w_robust", "n")},
     )
 

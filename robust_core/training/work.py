@@ -127,7 +127,7 @@ def _end(folder: Path, record: Record, error: BaseException) -> None:
     told = str(error) if isinstance(error, UserError) else "".join(traceback.format_exception(error)[-8:]).strip()
     ended = replace(record, phase="failed", told=told)
     if is_full(error):
-        ended = replace(record, phase="stopped", told=_full(folder))
+        ended = replace(record, phase="stopped", told="the disk is full; free some space first")
     with suppress(OSError):
         write_record(folder, ended)
 

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.browser.serving import serving
 from tests.pages.conftest import make_zoo
 
-ROOT = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -38,34 +31,9 @@ def chromium() -> Iterator[object]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The app's address: a server of its own on a free port of this machine."""
     zoo = make_zoo(tmp_path_factory.mktemp("zoo"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
-    command += ["--server.address", "127.0.0.1", "--server.port", str(port)]
-    log = tmp_path_factory.mktemp("log") / "server.txt"
     places = {"ROBUSTLENS_CHECKPOINTS": str(zoo), "ROBUSTLENS_RUNS": str(tmp_path_factory.mktemp("runs"))}
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=os.environ | places, stdout=out, stderr=out)
-        try:
-            _wait(f"http://127.0.0.1:{port}/_stcore/health", process)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
-    assert "Traceback" not in log.read_text(), log.read_text()[-3000:]
-
-
-def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(240):
-        assert process.poll() is None, "the server ended before it answered"
-        try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            time.sleep(0.25)
-    raise AssertionError("the server did not answer within a minute")
+    with serving(tmp_path_factory.mktemp("log") / "server.txt", places) as (address, _):
+        yield address
 
 
 @pytest.fixture

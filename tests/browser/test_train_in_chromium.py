@@ -63,6 +63,11 @@ def test_start_watch_leave_come_back_and_open_in_perturb(server, chromium, page)
     other.goto(f"{server}/Train")
     other.locator(".rl-facts .finished").wait_for(timeout=240_000)
     assert other.locator('[data-testid="stMain"]').evaluate("m => m.scrollWidth - m.clientWidth") <= 1
+    head = other.locator(".st-key-train_head")
+    offered = [head.get_by_text(word).first for word in ("Watched", "Discard", "Open in Perturb", "Class by class")]
+    boxes = [one.bounding_box() for one in offered]
+    middles = [box["y"] + box["height"] / 2 for box in boxes]
+    assert max(middles) - min(middles) <= 2, middles  # in one line
     other.get_by_role("link", name="Open in Perturb").click()
     other.wait_for_selector(".player canvas")
     assert "Watched" in other.locator(".lane header").first.inner_text()

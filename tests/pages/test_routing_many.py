@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from robust_core.data import load
 from tests.pages.routers import AW, MOE, QUICK, ROUTING, captions, charts, component, healthy, held, html, maps, routers  # noqa: F401
 
 
@@ -29,6 +30,42 @@ def test_a_ribbon_lists_its_images_and_states_and_colours_are_chosen(open_page):
     assert max(len(block["states"]) for block in component(healthy(app), "links")["blocks"]) > 3
     app.button_group(key="w_by").set_value("class").run()
     assert len(component(healthy(app), "links")["groups"]) == 10
+
+
+def test_what_is_asked_and_of_how_many_is_turned_by_its_widgets(open_page):
+    app = open_page(ROUTING, **QUICK)
+    assert held(app)
+    asked = app.button_group(key="w_ask")
+    asked.set_value("crowd").run()
+    assert not held(healthy(app))
+    assert app.query_params["ask"] == "crowd"
+    app.selectbox(key="w_n").set_value("100").run()
+    app.button(key="follow_many").click().run()
+    assert sum(link["count"] for link in component(healthy(app), "links")["links"]) == 400  # two blocks, two types
+    assert "n = 100 test images" in captions(app)
+    app.selectbox(key="w_of_class").set_value("3").run()
+    app.button_group(key="w_by").set_value("class").run()
+    drawn = component(healthy(app), "links")
+    assert {drawn["groups"][link["group"]] for link in drawn["links"]} == {"Dress"}
+    app.selectbox(key="w_n").set_value("250").run()
+    few = min(250, int((load("fashion_mnist_small").test.labels == 3).sum()))
+    assert few > 100
+    assert f"n = {few} test images" in captions(healthy(app))
+    assert sum(link["count"] for link in component(app, "links")["links"]) == 4 * few
+    app.button_group(key="w_ask").set_value("override").run()
+    assert held(healthy(app))
+    assert component(app, "links") is None
+
+
+def test_each_view_of_many_images_is_turned_to_by_its_widget(open_page):
+    app = healthy(open_page(ROUTING, model=MOE, **MANY))
+    drawn = {}
+    for view in ("codes", "shares", "load", "paths"):
+        app.button_group(key="w_view").set_value(view).run()
+        assert (component(healthy(app), "links") is not None) == (view == "paths")
+        drawn[view] = [chart["data"] for chart in charts(app)]
+    assert [len(found) for found in drawn.values()] == [1, 2, 1, 0]
+    assert drawn["codes"] != drawn["load"]
 
 
 def test_one_class_alone(open_page):
@@ -87,6 +124,11 @@ def test_filters_of_any_two_networks_and_under_the_router(open_page):
     assert single["data"] != norms["data"]
     app.selectbox(key="w_right").set_value(AW).run()
     assert {trace["name"] for trace in charts(healthy(app))[0]["data"]} == {"Standard", "AW-Net"}
+    (before,) = charts(app)
+    app.selectbox(key="w_left").set_value("fashion_mnist/pgd_at").run()
+    (after,) = charts(healthy(app))
+    assert {trace["name"] for trace in after["data"]} == {"PGD-AT", "AW-Net"}
+    assert after["data"] != before["data"]
     app.button_group(key="w_filters").set_value("effective").run()
     assert len(charts(healthy(app))[0]["data"]) == 18
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
-from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from robust_core.checkpoints import CARD, STATE, read_history
+from robust_core.data.own import keep
 from robust_core.training.follow import _follower
 from robust_core.training.record import read_record
 from robust_core.training.run import Run
@@ -27,12 +27,12 @@ pytestmark = pytest.mark.slow
 PATIENCE = 120.0  # seconds; a process takes 4 of them to start on an idle core
 TEXT = """
 title = "Short"
-data = {{ name = "{data}", holdout = 10, pad = 1 }}
-model = {{ architecture = "residual", options = {{ width = 4, blocks = [1] }} }}
-objective = {{ name = "adversarial" }}
-attack = {{ name = "pgd", eps = 0.1, steps = 2 }}
-schedule = {{ epochs = 60, batch_size = 20, lr = 0.05 }}
-validation = {{ attack = {{ name = "pgd", eps = 0.1, steps = 2 }} }}
+data = { name = "stripes", holdout = 10, pad = 1 }
+model = { architecture = "residual", options = { width = 4, blocks = [1] } }
+objective = { name = "adversarial" }
+attack = { name = "pgd", eps = 0.1, steps = 2 }
+schedule = { epochs = 60, batch_size = 20, lr = 0.05 }
+validation = { attack = { name = "pgd", eps = 0.1, steps = 2 } }
 """
 
 
@@ -44,14 +44,12 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def test_started_stopped_resumed_killed_resumed(made, zoo, tmp_path: Path, monkeypatch, open_page) -> None:
-    for i, (image, label) in enumerate(zip(made.train.images, made.train.labels, strict=True)):
-        folder = tmp_path / "own" / ("above", "below")[int(label)]
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image[0].numpy()).save(folder / f"{i:03}.png")
+    monkeypatch.setenv("ROBUSTLENS_CACHE", str(tmp_path / "cache"))
+    keep(made, name="stripes", title="Stripes", source="", licence="")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     run = tmp_path / "runs" / "short"
     app = open_page(TRAIN, train="new")
-    app.text_area(key="train_editor").set_value(TEXT.format(data=tmp_path / "own")).run()
+    app.text_area(key="train_editor").set_value(TEXT).run()
     assert not app.error
     app.button(key="train_start").click().run()
     assert not app.exception

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import tomllib
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
+from typer.testing import CliRunner
 
 from pages.ui import train_estimate
-from pages.ui.train_presets import presets
-from robust_core import checkpoints
+from pages.ui.train_presets import presets, start
+from robust_core import checkpoints, data
+from robust_core.__main__ import app as command_line
+from robust_core.data.own import keep
+from robust_core.training import control
 from robust_core.training.estimate import Estimate
 from robust_core.training.memory import Memory
 from robust_core.training.recipe import parse_recipe
-from robust_core.types import UserError
+from robust_core.types import Splits, UserError
 from tests.pages.test_train import buttons, told
 from tests.pages.trained import TEXT, TRAIN
 from tests.training.pretended import Pretended, pretended
+from tests.training.test_loop import made
 
-__all__ = ["pretended"]  # a fixture
+__all__ = ["made", "pretended"]  # fixtures
 SHIPPED = Path(checkpoints.__file__).parents[1] / "checkpoints"
 
 
@@ -99,15 +106,80 @@ def test_teachers_that_fit_are_chosen_and_the_page_says_why_none_does(zoo, open_
     assert len(field(app, "teachers.robust").options) == 2  # "Standard" falls to attacks
     field(app, "teachers.robust").set_value("fashion_mnist/aw_net").run()
     assert parse_recipe(editor(app)).teachers.robust == "fashion_mnist/aw_net"
-    field(app, "data.choice").set_value("cifar10").run()
+    field(app, "data.name").set_value("cifar10").run()
     warned = [w.value for w in app.warning]
     assert len(warned) == 2
     assert "none of the 3 networks here knows 32×32 images of 3 channels in these 10 classes" in warned[0]
-    assert "to download when it starts" in str(field(app, "data.choice").options)
-    field(app, "data.choice").set_value("…").run()
-    assert "cannot be said" in app.warning[0].value  # there is no such folder
-    assert field(app, "data.name").value == "my_images.zip"
+    assert "to download when it starts" in str(field(app, "data.name").options)
     assert not app.exception
+
+
+@pytest.fixture
+def own(made: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of images on this machine; the same images were imported on Library as "stripes"."""
+    monkeypatch.setenv("ROBUSTLENS_CACHE", str(tmp_path / "cache"))
+    keep(made, name="stripes", title="Stripes", source="", licence="")
+    for i, (image, label) in enumerate(zip(made.train.images, made.train.labels, strict=True)):
+        folder = tmp_path / "secret" / ("above", "below")[int(label)]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[0].numpy()).save(folder / f"{i:03}.png")
+    return tmp_path / "secret"
+
+
+def of_images(name: str, objective: str = "adversarial") -> str:
+    text = TEXT.format(title="Stripes", objective=objective).replace("fashion_mnist_small", name)
+    return text.replace("holdout = 100", "holdout = 10") + "batch_size = 20\n"
+
+
+@pytest.mark.parametrize("objective", ["adversarial", "rslad"])
+def test_a_recipe_on_the_page_names_sets_that_are_known_and_no_folder_of_the_server(
+    own, zoo, open_page, pretended: Pretended, monkeypatch, objective
+):
+    read: list[object] = []
+    whole = data.load
+    monkeypatch.setattr(data, "load", lambda name, **also: read.append(str(name)) or whole(name, **also))
+    app = open_page(TRAIN, train="new")
+    for name in (str(own), "/etc/passwd", "my.zip"):
+        app.text_area(key="train_editor").set_value(of_images(name, objective)).run()
+        (said,) = (error.value for error in app.error)
+        assert said == (
+            f"data.name: {name!r} is no image set of this app; known: cifar10, fashion_mnist, fashion_mnist_small, "
+            "stripes; bring your own in on the Library page, then name it here"
+        )
+        assert not {"Start training", "Estimate first"} & buttons(app)
+    assert not {str(own), "/etc/passwd", "my.zip"} & set(read)  # nobody looked whether it is there
+    with pytest.raises(UserError, match="is no image set of this app"):
+        start(parse_recipe(of_images(str(own))), "auto")
+    assert pretended.launched == []
+
+
+def test_an_imported_set_is_named_on_the_page_and_a_folder_on_the_command_line(
+    own, zoo, open_page, tmp_path, pretended: Pretended
+):
+    app = open_page(TRAIN, train="new")
+    assert "Stripes" in field(app, "data.name").options
+    app.text_area(key="train_editor").set_value(of_images("stripes")).run()
+    assert not app.error
+    assert field(app, "data.name").value == "stripes"
+    app.button(key="train_start").click().run()
+    assert pretended.launched == ["stripes"]
+    (tmp_path / "mine.toml").write_text(of_images(str(own)))
+    said = CliRunner().invoke(command_line, ["start", str(tmp_path / "mine.toml")])
+    assert said.exit_code == 0, said.output
+    assert control.look(tmp_path / "runs" / "mine").recipe.data.name == str(own)
+
+
+def test_a_teacher_is_a_network_of_the_app_and_no_folder_of_the_server(zoo, open_page, tmp_path, pretended: Pretended):
+    shutil.move(zoo / "fashion_mnist", tmp_path / "elsewhere")  # there, it would fit
+    text = TEXT.format(title="Led", objective="rslad").replace(
+        "fashion_mnist/pgd_at", str(tmp_path / "elsewhere/pgd_at")
+    )
+    app = open_page(TRAIN, train="new")
+    app.text_area(key="train_editor").set_value(text).run()
+    for key in ("train_start", "train_estimate"):
+        app.button(key=key).click().run()
+        assert "is no network of this app; choose one of those offered" in told(app)
+    assert pretended.launched == []
 
 
 def test_start_from_the_editor_and_its_refusal(zoo, open_page, tmp_path, pretended: Pretended):

@@ -51,6 +51,18 @@ def test_a_history_that_was_cut_back_and_grew_again_is_read_anew(tmp_path: Path)
     assert not follower.read()
 
 
+def test_seconds_never_run_backwards_and_none_are_left_that_cannot_be(tmp_path: Path) -> None:
+    path = tmp_path / HISTORY
+    follower = Follower(path)
+    path.write_text(line(1, seconds=3.5, seconds_left=9.0) + line(2, seconds=-7.0, seconds_left=-2.0))
+    assert [(e["seconds"], e.get("seconds_left")) for e in follower.read().steps] == [(3.5, 9.0), (3.5, None)]
+    with path.open("a") as file:  # at a later look, too
+        file.write(line(3, seconds=float("nan"), seconds_left=float("inf")) + line(4) + line(5, seconds=4.0))
+    assert [e.get("seconds") for e in follower.read().steps] == [3.5, 3.5, 3.5, None, 4.0]
+    path.write_text(line(1, seconds=1.0))  # anew
+    assert follower.read().steps[0]["seconds"] == 1.0
+
+
 def test_only_what_is_new_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / HISTORY
     path.write_text("".join(line(i) for i in range(1000)))

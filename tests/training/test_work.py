@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from robust_core.checkpoints import CARD, STATE
+from robust_core.checkpoints import CARD, STATE, read_history
 from robust_core.training import launch
 from robust_core.training.loop import Training
 from robust_core.training.recipe import Recipe
@@ -91,3 +93,22 @@ def test_a_full_disk_stops_the_run_with_its_last_good_state(
     whole = Run.create(tmp_path / "whole", tiny())
     Training(whole, made, device=CPU, on_event=lambda event: None).train()
     assert timeless(run.folder) == timeless(whole.folder)
+
+
+def test_a_clock_that_jumps_moves_no_training(
+    pretended: Pretended, made: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten years ahead, back again, and so on: seconds are counted, not read off a clock, and no limit is reached."""
+    jumps = itertools.cycle((3.2e8, -3.2e8, 0.0))
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + next(jumps))
+    monkeypatch.setattr(os, "nice", lambda by: by)
+    monkeypatch.setenv(launch.LAUNCHED, "1")
+    monkeypatch.setenv("ROBUSTLENS_MAX_RUN_HOURS", "1")
+    run = Run.create(runs_folder() / "a", tiny())
+    with working(run) as work:
+        assert Training(run, made, device=CPU, on_event=lambda event: None).train(stop=work.stop)
+    told = [event["seconds"] for event in read_history(run.folder) if "seconds" in event]
+    assert told == sorted(told)
+    assert 0 <= told[0] <= told[-1] < 3600
+    assert all(0 <= event.get("seconds_left", 0) < 3600 for event in read_history(run.folder))
