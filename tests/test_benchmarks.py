@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 
 from benchmarks import plain
+from benchmarks.evaluation import growth, quick
 from benchmarks.training_step import CASES, EPS, Ours
+from robust_core.evaluation.plan import plan_for
 from robust_core.models import build
+from robust_core.types import ImageSet
 from tests.conftest import TINY
 
 
@@ -38,3 +42,16 @@ def test_the_plain_network_is_the_network(loop: bool, images: torch.Tensor) -> N
     logits, p_type = plain.forward(net, images, loop=loop)
     torch.testing.assert_close(logits, net(images), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(p_type, net.trace(images).route.p_type)
+
+
+def test_the_growth_of_an_evaluation_is_of_that_many_images_and_a_quick_plan_is_ours_alone(small: ImageSet) -> None:
+    net = build("residual", in_channels=1, num_classes=10, seed=0, **TINY).eval()
+    whole = plan_for(net, small.shape, ["table", "autoattack"])
+    short = quick(whole)
+    assert "fab_t" not in short.attacks
+    assert set(short.groups) == set(whole.groups)
+    assert max(chosen.steps for chosen in short.attacks.values() if "steps" in chosen.used) <= 5
+    assert short.attacks["square"].queries <= 100
+    lines = growth(net, small, replace(short, groups={"table": ("fgsm",)}), [8, 24])
+    assert [line["images"] for line in lines] == [8, 24]
+    assert all(line["cpu_ms_image"] >= 0 for line in lines)

@@ -19,6 +19,8 @@ from robust_core.evaluation.cost import REPEATS, Cost, cost
 from robust_core.evaluation.leaderboard import SORTS, Row, ordered, row, with_fewer_marked
 from robust_core.evaluation.report import full_titles
 from robust_core.evaluation.scores import Board, Listed, Yardstick, boards, task_of, yardsticks
+from robust_core.evaluation.timings import read_cost, write_cost
+from robust_core.library.limits import read_only
 from robust_core.types import UserError
 
 MOST = 6  # networks compared at once: as many as colours and dashes keep apart
@@ -100,7 +102,7 @@ def pick_board(listed: Sequence[Listed]) -> Shown:
         options = {name: stick.title for name, stick in sticks.items()} or {ANY: "nothing measured yet"}
         told = "What robust accuracy, W-Robust, worst class and NSD are of."
         stick = sticks.get(link.select("Robust under", options, "under", next(iter(options)), help=told, width=395))
-        every = [row(one, board, stick.id if stick else "", known_cost(one.card)) for one in here]
+        every = [row(one, board, stick.id if stick else "", known_cost(one)) for one in here]
         every = with_fewer_marked(every)
         method = _filter("Method", [one.card.method for one in every], "method")
         architecture = _filter("Architecture", [one.card.architecture for one in every], "architecture")
@@ -149,18 +151,25 @@ def _cost_key(card: Card) -> tuple[object, ...]:
 
 @st.cache_resource(show_spinner=False)
 def _costs() -> Memory:
-    """Of every network timed since the app was started: apart from pictures and curves, which would push them out."""
+    """Of every network timed since the app was started, for those whose folder keeps nothing: apart from pictures and
+    curves, which would push them out."""
     return Memory(4096)
 
 
-def known_cost(card: Card) -> Cost | None:
-    """What was measured since the app was started, or None."""
-    return _costs().get(_cost_key(card))
+def known_cost(one: Listed) -> Cost | None:
+    """What was timed since the app was started, else what lies beside its card, or None."""
+    return _costs().get(_cost_key(one.card)) or read_cost(one.checkpoint.folder, one.card)
+
+
+def untimed(shown: Shown) -> list[Row]:
+    """The rows on screen that nobody has timed on this machine."""
+    return [one for one in shown.rows if one.cost is None or not one.cost.here]
 
 
 def measure_costs(shown: Shown) -> None:
-    """Of every row on screen that has none yet, one after the other; what is found is kept if it is stopped."""
-    todo = [one for one in shown.rows if one.cost is None]
+    """Of every row on screen that has none of this machine, one after the other; what is found is kept if it is
+    stopped: beside the card where this server's library may be changed, and until the app ends."""
+    todo = untimed(shown)
     asks = REPEATS + 2 + max(3, REPEATS // 6) + 2
     with Progress(f"Timing {len(todo)} networks, one after the other", asks * len(todo)) as tick:
         for one in todo:
@@ -169,4 +178,7 @@ def measure_costs(shown: Shown) -> None:
             except UserError as error:
                 st.warning(f"Not timed: {verbatim(str(error))}", icon=":material/timer_off:")
                 continue
-            _costs().put(_cost_key(one.card), cost(net.net, one.card.image_shape, tick=tick))
+            found = cost(net.net, one.card.image_shape, tick=tick)
+            _costs().put(_cost_key(one.card), found)
+            if not read_only():
+                write_cost(shown.listed[one.name].checkpoint.folder, one.card, found)

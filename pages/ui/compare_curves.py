@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from pages.ui import link
 from pages.ui.compare_cards import Shown
 from pages.ui.compare_judged import bar, chosen_nets, counts, over_chunks, pick_attack, pick_bench
-from pages.ui.compare_take import keep
-from pages.ui.frame import look, show, verbatim
+from pages.ui.compare_take import show_and_keep
 from pages.ui.served import looks
 from robust_core import charts
 from robust_core.attacks import AttackSettings
-from robust_core.charts import LIGHT, Counted, Theme
+from robust_core.charts import Counted, Theme
 from robust_core.evaluation.sweeps import over_eps, over_steps
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # of the board's ε
@@ -40,13 +37,11 @@ def against_eps(shown: Shown) -> None:
             eps, lines, x_title=UNITS[attack.norm], x_name="ε", usual=shown.board.eps, look=now
         )
 
-    show(drawn(look()), "compare_eps")
     told = bench.told(_varied(attack, "ε varies")) + (
         " Steps grow with ε. An image fooled at a smaller ε counts as fooled at every larger one: it may be changed as "
         "little there. An upper bound on robust accuracy: a stronger attack may find more."
     )
-    keep(shown, "eps", "Accuracy against ε", [drawn(LIGHT)], [told])
-    st.caption(verbatim(told))
+    show_and_keep(shown, "eps", "Accuracy against ε", drawn, told)
 
 
 def against_steps(shown: Shown) -> None:
@@ -69,13 +64,11 @@ def against_steps(shown: Shown) -> None:
     def drawn(now: Theme) -> object:
         return charts.accuracy_curves(points, lines, x_title="steps of PGD", x_name="steps", by_rank=True, look=now)
 
-    show(drawn(look()), "compare_steps")
     told = bench.told(_varied(attack, "stopped after each number of steps")) + (
         " The curve should fall and level off: where it is still falling the attack is too weak to quote; where it "
         "rises, gradients mislead."
     )
-    keep(shown, "steps", "Accuracy against attack strength", [drawn(LIGHT)], [told])
-    st.caption(verbatim(told))
+    show_and_keep(shown, "steps", "Accuracy against attack strength", drawn, told)
 
 
 def _varied(attack: AttackSettings, what: str) -> str:

@@ -12,6 +12,7 @@ from pages.ui.compare_cards import Shown, add
 from pages.ui.frame import look, show, verbatim
 from pages.ui.memory import remember
 from robust_core import charts
+from robust_core.charts.marks import CLAIM
 from robust_core.evaluation.leaderboard import Row, interval
 
 MANY = 24  # networks from which on only the chosen and the best are named: to place hundreds of names takes seconds
@@ -34,6 +35,8 @@ def pictures(shown: Shown) -> None:
         show(chart, "compare_worst", on_select=_clicked(shown, "compare_worst"), selection_mode="points")
     absent = [one.title for one in shown.rows if one.w_robust is None]
     told = ["A click chooses a network. Dotted: equal W = ½ clean + ½ robust. Whiskers: 95 % (Wilson)."]
+    if any(point.claimed for point in points):
+        told.append(f"Open marks: {CLAIM}, and not ranked.")
     if absent:
         told.append(f"Not measured so, and not drawn: {', '.join(absent[:8])}{' …' if len(absent) > 8 else ''}.")
     if len(points) > len(named):
@@ -84,6 +87,7 @@ def _point(one: Row, title: str) -> charts.Checkpoint:
         seed=one.score.seed,
         clean_interval=interval(one.clean),
         robust_interval=interval(robust),
+        claimed=one.score.claimed,
     )
 
 

@@ -6,11 +6,23 @@ import streamlit as st
 
 from pages.ui import link
 from pages.ui.board import Cell, show_board
-from pages.ui.compare_cards import MOST, Shown, measure_costs, toggle
+from pages.ui.compare_cards import MOST, Shown, measure_costs, toggle, untimed
 from pages.ui.frame import colours, verbatim
 from robust_core.cards import Figure, Tally
+from robust_core.evaluation.cost import Cost
 from robust_core.evaluation.leaderboard import LOW_FIRST, Row, interval, ranks
-from robust_core.evaluation.report import MISSING, UNCHECKED, about, all_passed, training_seed, verdict
+from robust_core.evaluation.measures import percents
+from robust_core.evaluation.report import (
+    ELSEWHERE,
+    MISSING,
+    UNCHECKED,
+    about,
+    all_passed,
+    in_numbers,
+    in_percent,
+    training_seed,
+    verdict,
+)
 
 COLUMNS = (  # key, label, help
     ("name", "network", "What was trained. A box chooses it for the questions below."),
@@ -18,8 +30,12 @@ COLUMNS = (  # key, label, help
     ("robust", "robust", "Right after the attack chosen above; 95 % interval (Wilson)"),
     ("doubts", "doubts", "Checks for a false sense of security, made on these weights at this ε"),
     ("w_robust", "W-Robust", "½ clean + ½ robust"),
-    ("worst_class", "worst class", "Robust accuracy of the class that fares worst"),
-    ("nsd", "NSD", "Standard deviation / mean of the classes' robust accuracies: lower is fairer"),
+    ("worst_class", "worst class", "Robust accuracy of the class that fares worst; 95 % interval (bootstrap)"),
+    (
+        "nsd",
+        "NSD",
+        "Standard deviation / mean of the classes' robust accuracies: lower is fairer; 95 % interval (bootstrap)",
+    ),
     ("n", "n", "Test images, from the front of the set"),
     ("parameters", "parameters", "Numbers that were trained"),
     ("multiply_adds", "mult-adds", "Multiply-adds of one image: convolutions and matrix products"),
@@ -53,33 +69,33 @@ def table(shown: Shown) -> None:
 
 
 def _times(shown: Shown) -> None:
-    missing = sum(one.cost is None for one in shown.rows)
+    missing = len(untimed(shown))
     if missing:
         word = "network" if missing == 1 else "networks"
-        if st.button(f"Time {missing} {word}", icon=":material/timer:", key="compare_time",
-                     help="Multiply-adds and milliseconds: each is loaded and asked some forty times."):  # fmt: skip
+        told = "Multiply-adds and milliseconds: each is loaded and asked some forty times. Kept beside its card."
+        if st.button(f"Time {missing} {word}", icon=":material/timer:", key="compare_time", help=told):
             measure_costs(shown)
             st.rerun()
-    timed = next((one.cost for one in shown.rows if one.cost), None)
-    if timed:
-        st.caption(
-            f"ms / image: one image alone, {timed.describe()}, the frozen view that the pages use; below it, of one "
-            f"image in a batch of {timed.batch}."
+    costs = [one.cost for one in shown.rows if one.cost]
+    here = [one for one in costs if one.here]
+    if here:
+        told = (
+            f"ms / image: one image alone, {here[0].describe()}, the frozen view that the pages use; below it, of one "
         )
+        st.caption(verbatim(f"{told}image in a batch of {here[0].batch}."))
+    if len(here) < len(costs):
+        names = ", ".join(sorted({one.processor or "an unknown processor" for one in costs if not one.here}))
+        told = (
+            f"Timed on another machine ({names}), and so neither sorted nor to be held against the others: in italics."
+        )
+        st.caption(verbatim(told))
 
 
 def _cells(shown: Shown, one: Row, title: str, rank: str) -> list[Cell]:
     robust, cost = one.robust, one.cost
     sub = f"{one.card.method} · {one.card.architecture} · seed {training_seed(one)}"
     names = [{"word": mark.word, "told": mark.told, "kind": mark.kind} for mark in one.marks]
-    figures = one.score.figures if one.score else {}
-    unspread: Cell = {
-        "text": "not defined",
-        "kind": "none",
-        "tip": "No image is right, so there is no mean to divide by.",
-    }
-    spread: Cell = unspread if one.nsd is None else _figure(f"{one.nsd:.3f}", figures.get("nsd"), "{:.3f}")
-    weighted = one.w_robust
+    ends, weighted = one.intervals, one.w_robust
     return [
         {"text": rank},
         {"text": title, "sub": sub, "marks": names},
@@ -87,14 +103,12 @@ def _cells(shown: Shown, one: Row, title: str, rank: str) -> list[Cell]:
         _share(robust, "robust", one.score.told if one.score else ""),
         _doubtful(one, shown.board.fingerprint),
         NOTHING if weighted is None else {"text": f"{weighted:.1%}"},
-        NOTHING if one.worst_class is None else _worst(one, figures.get("worst_class")),
-        NOTHING if robust is None else spread,
+        _worst(one, ends["worst_class"]) if ends else NOTHING,
+        NOTHING if robust is None else _spread(ends.get("nsd")),
         NOTHING if robust is None else {"text": f"{robust.n:,}", "sub": f"seed {one.score.seed}"},
         {"text": _short(one.card.parameters), "tip": f"{one.card.parameters:,}"},
         NOTHING if cost is None else {"text": _short(cost.multiply_adds), "tip": f"{cost.multiply_adds:,}"},
-        NOTHING if cost is None else {
-            "text": f"{cost.one_ms:.2f}", "sub": f"{cost.batch_ms:.2f} in {cost.batch}",
-            "tip": f"{cost.describe()}; quartiles {cost.one_low:.2f} and {cost.one_high:.2f}"},
+        NOTHING if cost is None else _milliseconds(cost),
     ]  # fmt: skip
 
 
@@ -103,19 +117,29 @@ def _share(tally: Tally | None, kind: str, told: str = "") -> Cell:
         return NOTHING
     low, high = interval(tally)
     tip = f"{tally.correct:,} of {tally.n:,} images{': ' if told else ''}{told}"
-    return {"text": f"{tally.accuracy:.1%}", "sub": f"{100 * low:.1f} … {100 * high:.1f}", "kind": kind, "tip": tip,
+    value, start, end = percents(tally.accuracy, low, high)
+    return {"text": f"{value}%", "sub": f"{start} … {end}", "kind": kind, "tip": tip,
             "at": tally.accuracy, "low": low, "high": high}  # fmt: skip
 
 
-def _worst(one: Row, figure: Figure | None) -> Cell:
-    cell = _figure(f"{one.worst_class:.1%}", figure, "{:.1%}")
-    return {"text": cell["text"], "sub": one.worst_name, "tip": cell.get("tip", "")}
+def _worst(one: Row, figure: Figure) -> Cell:
+    value, low, high = percents(figure.value, figure.low, figure.high)
+    return {"text": f"{value}%", "sub": f"{low} … {high}", "more": one.worst_name,
+            "tip": f"{one.worst_name}: {in_percent(figure)}, 95 % over the images"}  # fmt: skip
 
 
-def _figure(text: str, figure: Figure | None, form: str) -> Cell:
+def _spread(figure: Figure | None) -> Cell:
     if figure is None:
-        return {"text": text}
-    return {"text": text, "tip": f"95 % (bootstrap): {form.format(figure.low)} … {form.format(figure.high)}"}
+        told = "not defined, and so without an interval: no image is right, and there is no mean to divide by"
+        return {"text": "–", "kind": "none", "tip": told}
+    return {"text": f"{figure.value:.3f}", "sub": f"{figure.low:.3f} … {figure.high:.3f}",
+            "tip": f"{in_numbers(figure)}, 95 % over the images"}  # fmt: skip
+
+
+def _milliseconds(cost: Cost) -> Cell:
+    cell: Cell = {"text": f"{cost.one_ms:.2f}", "sub": f"{cost.batch_ms:.2f} in {cost.batch}",
+                  "tip": f"{cost.describe()}; quartiles {cost.one_low:.2f} and {cost.one_high:.2f}"}  # fmt: skip
+    return cell if cost.here else cell | {"kind": "elsewhere", "more": ELSEWHERE}
 
 
 def _doubtful(one: Row, fingerprint: str) -> Cell:

@@ -8,8 +8,10 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.compare_cards import Shown
+from pages.ui.frame import look, show, verbatim
 from robust_core import charts
-from robust_core.charts import LIGHT
+from robust_core.charts import LIGHT, Theme
+from robust_core.charts.marks import CLAIM
 from robust_core.charts.report import Section, page
 from robust_core.evaluation.report import about, doubt_lines, headings, lines, to_csv, to_markdown
 
@@ -19,6 +21,13 @@ _KEPT = "compare_sections"
 def keep(shown: Shown, name: str, title: str, figures: Sequence[object], told: Sequence[str]) -> None:
     """Remembers what this visitor had computed of these networks on this board, for the report."""
     kept_here()[name] = (_of(shown), Section(title=title, figures=list(figures), told=list(told)))
+
+
+def show_and_keep(shown: Shown, name: str, title: str, drawn: Callable[[Theme], object], told: str) -> None:
+    """A figure on the page, with what its numbers are, and the same in LIGHT for the report."""
+    show(drawn(look()), f"compare_{name}")
+    st.caption(verbatim(told))
+    keep(shown, name, title, [drawn(LIGHT)], [told])
 
 
 def live(shown: Shown, kept: Mapping[str, Any]) -> list[Section]:
@@ -64,7 +73,8 @@ def html_report(
 ) -> str:  # fmt: skip
     """The whole file."""
     told = about(shown.rows, shown.board, shown.yardstick, shown.sort, shown.filters)
-    measured, checks = told[:3], doubt_lines(shown.picked)
+    claims = [f"Open marks: {CLAIM}, and not ranked."] * any(point.claimed for point in points)
+    measured, checks = [*told[:3], *claims], doubt_lines(shown.picked)
     sections = [
         Section(title="Leaderboard", headings=headings(), lines=lines(shown.rows, shown.sort), told=told),
         Section(title="Clean against robust", figures=[charts.tradeoff(points, named=named, look=LIGHT, width=1100)],

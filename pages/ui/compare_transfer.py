@@ -47,7 +47,9 @@ def transfer(shown: Shown) -> None:
 
     show(drawn(look()), "compare_transfer")
     told = bench.told(attack.describe()) + (
-        " Each cell: the share of all images that the column still gets right. Framed: a network under its own attack. "
+        " Not those alone that every network gets right: the first row says how many each does untouched. Each cell: "
+        "the share of all of them that the column still gets right. Framed, on the diagonal: white box, a network "
+        "under its own attack; elsewhere the attack has not looked at the column. "
         "Where another network's images hurt more than its own, its gradients mislead."
     )
     if len(names) == 1:

@@ -91,14 +91,16 @@ def _absld(subject: Subject, films: Films) -> None:
 
 
 def _teachers(films: Films) -> tuple[tuple[Served, Film], tuple[Served, Film]] | None:
-    """The most accurate network and the most robust one, where they are two."""
-    accurate = max((f for f in films if f[0].card.clean), key=lambda f: f[0].card.clean.accuracy, default=None)
+    """The most accurate network and the most robust one, where they are two; one measured here before a claim."""
+    known = [f for f in films if f[0].card.clean]
+    accurate = max(known, key=lambda f: (not f[0].card.clean.claimed, f[0].card.clean.accuracy), default=None)
     robust = _most_robust(films)
     return None if accurate is None or robust is None or accurate[0].name == robust[0].name else (accurate, robust)
 
 
 def _most_robust(films: Films) -> tuple[Served, Film] | None:
-    return max((f for f in films if f[0].card.robust), key=lambda f: f[0].card.robust.accuracy, default=None)
+    known = [f for f in films if f[0].card.robust]
+    return max(known, key=lambda f: (not f[0].card.robust.claimed, f[0].card.robust.accuracy), default=None)
 
 
 def entropy(p: NDArray[np.floating]) -> float:

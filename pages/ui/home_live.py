@@ -30,7 +30,8 @@ def live(found: Shelf, net: Served) -> tuple[Subject, list[tuple[Served, Film]]]
     name = pickers.data_name(net)
     subject = pickers.test_image(name)
     others = [other for other in found.nets.values() if pickers.same_task(other, net) and other.name != net.name]
-    others.sort(key=lambda n: not n.name.endswith(f"/{pickers.PLAIN}"))  # it falls where the others hold
+    # The plain one falls where the others hold, and of a routed one there is a card below.
+    others.sort(key=lambda n: (not n.name.endswith(f"/{pickers.PLAIN}"), not n.net.typed, n.card.imported))
     settings = attack_of(net)
     nets = sorted([net, *others][:SHOWN], key=lambda n: -(n.card.clean.accuracy if n.card.clean else 0))
     films = [(n, served.film(n, subject, settings, None)) for n in nets]

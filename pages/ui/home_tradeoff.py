@@ -10,6 +10,7 @@ from pages.ui import link
 from pages.ui.frame import look, show
 from pages.ui.served import Shelf
 from robust_core import charts
+from robust_core.charts.marks import CLAIM
 from robust_core.checkpoints import Card, Measure
 from robust_core.evaluation.measures import wilson
 
@@ -21,7 +22,8 @@ def tradeoff(found: Shelf, selected: str) -> None:
     titles = found.titles()
     boards = {name: _board(served.card) for name, served in found.nets.items()}
     counts = Counter(board for board in boards.values() if board)
-    board = counts.most_common(1)[0][0] if counts else ()
+    own = Counter(boards[name] for name, served in found.nets.items() if boards[name] and not _claimed(served.card))
+    board = (own or counts).most_common(1)[0][0] if counts else ()
     here = {name: served for name, served in found.nets.items() if boards[name] in ((), board)}
     points = [_point(name, titles[name], served.card) for name, served in here.items()]
     drawn = [point for point in points if point is not None]
@@ -32,6 +34,8 @@ def tradeoff(found: Shelf, selected: str) -> None:
     clicked = [p["customdata"][0] for p in event.selection.points if p.get("customdata")]
     if clicked and clicked[0] in found.nets:
         open_perturb(clicked[0])
+    if any(point.claimed for point in drawn):
+        st.caption(f"Open marks: {CLAIM}; Compare does not rank them.")
     missing = [titles[name] for name, point in zip(here, points, strict=True) if point is None]
     if missing:
         st.caption(
@@ -55,6 +59,11 @@ def _board(card: Card) -> tuple[object, ...]:
     return robust.data_fingerprint, robust.attack.norm, robust.attack.eps
 
 
+def _claimed(card: Card) -> bool:
+    """Does a figure of its mark come with an imported card?"""
+    return any(measure is not None and measure.claimed for measure in (card.clean, card.robust))
+
+
 def open_perturb(name: str) -> None:
     st.switch_page(PERTURB, query_params=link.params() | {"model": name})
 
@@ -76,6 +85,7 @@ def _point(name: str, title: str, card: Card) -> charts.Checkpoint | None:
         seed=card.seed,
         clean_interval=wilson(clean.correct, clean.n),
         robust_interval=wilson(robust.correct, robust.n),
+        claimed=_claimed(card),
     )
 
 

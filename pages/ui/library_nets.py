@@ -10,8 +10,9 @@ import streamlit as st
 from pages.ui import link
 from pages.ui.frame import guarded, verbatim
 from pages.ui.library_evaluate import evaluate
-from pages.ui.library_told import acting, code, facts, mark, say
+from pages.ui.library_told import acting, choose_row, code, facts, mark, say
 from robust_core.cards import Card
+from robust_core.evaluation.measures import percents
 from robust_core.library import bundle, shelf
 from robust_core.library.limits import read_only
 from robust_core.library.shelf import Row
@@ -82,18 +83,8 @@ def _table(rows: list[Row], titles: dict[str, str], chosen: int) -> None:
         "MB": st.column_config.NumberColumn(format="%.2f", help="Of the whole folder, in millions of bytes."),
         "Card": st.column_config.TextColumn(help="Are the weights the ones that the card describes? By their SHA-256."),
     }
-    st.dataframe(
-        frame, key=TABLE, hide_index=True, column_config=columns, on_select=lambda: _clicked([r.name for r in rows]),
-        selection_mode="single-row-required", selection_default={"selection": {"rows": [chosen]}},
-        height="auto" if len(rows) < 12 else 460,
-        alt=f"{len(rows)} checkpoints, {broken} of them cannot be used. The one that is chosen is described below.",
-    )  # fmt: skip
-
-
-def _clicked(names: list[str]) -> None:
-    picked = st.session_state[TABLE].selection.rows
-    if picked and picked[0] < len(names):
-        link.write("model", names[picked[0]])
+    alt = f"{len(rows)} checkpoints, {broken} of them cannot be used. The one that is chosen is described below."
+    choose_row(frame, columns, [row.name for row in rows], chosen, "model", key=TABLE, alt=alt)
 
 
 def _measured(row: Row) -> str:
@@ -112,8 +103,16 @@ def _evaluated(card: Card) -> int:
 def _by_pgd(card: Card) -> str:
     if card.clean is None or card.robust is None:
         return ""
-    told = f"{card.clean.accuracy:.1%} clean, {card.robust.accuracy:.1%} PGD-20"
-    return f"{told}, n = {card.robust.n:,} of {card.robust.data_name}"
+    clean, robust = percents(card.clean.accuracy)[0], percents(card.robust.accuracy)[0]
+    told = f"{clean}% clean, {robust}% PGD-20"
+    return _claim(
+        f"{told}, n = {card.robust.n:,} of {card.robust.data_name}", card.clean.claimed or card.robust.claimed
+    )
+
+
+def _claim(told: str, claimed: bool) -> str:
+    """Figures that came with an imported card say so."""
+    return f"its card claims {told}" if claimed else told
 
 
 def _by_ensemble(card: Card) -> str:
@@ -121,10 +120,9 @@ def _by_ensemble(card: Card) -> str:
     if told is None:
         return ""
     attacks = len({result.name for result in told.results})
-    return (
-        f"{told.clean.accuracy:.1%} clean, {told.worst.accuracy:.1%} worst case of {attacks} attacks, "
-        f"n = {told.clean.n:,} of {told.data_name}"
-    )
+    clean, worst = percents(told.clean.accuracy)[0], percents(told.worst.accuracy)[0]
+    said = f"{clean}% clean, {worst}% worst case of {attacks} attacks, n = {told.clean.n:,} of {told.data_name}"
+    return _claim(said, told.claimed)
 
 
 def _facts(row: Row) -> None:

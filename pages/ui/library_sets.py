@@ -10,7 +10,7 @@ import streamlit as st
 
 from pages.ui import link, served
 from pages.ui.frame import guarded, verbatim
-from pages.ui.library_told import acting, code, facts, mark, say
+from pages.ui.library_told import acting, choose_row, code, facts, mark, say
 from pages.ui.memory import shared
 from pages.ui.pictures import data_url
 from robust_core import charts
@@ -94,18 +94,8 @@ def _table(rows: list[Row], chosen: int) -> None:
         "MB": st.column_config.NumberColumn(format="%.1f", help="On disk, in millions of bytes."),
         "Fingerprint": st.column_config.TextColumn(help="Of the training half's content: equal content, equal name."),
     }
-    st.dataframe(
-        frame, key=TABLE, hide_index=True, column_config=columns, on_select=lambda: _clicked([r.name for r in rows]),
-        selection_mode="single-row-required", selection_default={"selection": {"rows": [chosen]}},
-        height="auto" if len(rows) < 12 else 460,
-        alt=f"{len(rows)} data sets, {sum(row.here for row in rows)} of them here. The chosen one is described below.",
-    )  # fmt: skip
-
-
-def _clicked(names: list[str]) -> None:
-    picked = st.session_state[TABLE].selection.rows
-    if picked and picked[0] < len(names):
-        link.write("set", names[picked[0]])
+    alt = f"{len(rows)} data sets, {sum(row.here for row in rows)} of them here. The chosen one is described below."
+    choose_row(frame, columns, [row.name for row in rows], chosen, "set", key=TABLE, alt=alt)
 
 
 def _state(row: Row) -> str:

@@ -1,15 +1,17 @@
-"""What the Library says on its own behalf: what was just done, with Undo; how much room is used; words for figures."""
+"""What the Library's shelves share: what was just done, with Undo; how much room is used; tables, words for figures."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import streamlit as st
 
+from pages.ui import link
 from pages.ui.frame import colours, verbatim
 from robust_core import checkpoints
 from robust_core.data import cache_folder
@@ -86,6 +88,30 @@ def room() -> None:
 def limit() -> str:
     """How large an upload may be, in words."""
     return f"Up to {st.get_option('server.maxUploadSize')} MB here"
+
+
+def choose_row(
+    frame: pd.DataFrame,
+    columns: Mapping[str, object],
+    names: Sequence[str],
+    chosen: int,
+    to: str,
+    *,
+    key: str,
+    alt: str,
+) -> None:
+    """The table of a shelf, a row a name, one of them chosen: a click writes its name into the URL, as `to`."""
+
+    def clicked() -> None:
+        picked = st.session_state[key].selection.rows
+        if picked and picked[0] < len(names):
+            link.write(to, names[picked[0]])
+
+    st.dataframe(
+        frame, key=key, hide_index=True, column_config=columns, on_select=clicked, alt=alt,
+        selection_mode="single-row-required", selection_default={"selection": {"rows": [chosen]}},
+        height="auto" if len(names) < 12 else 460,
+    )  # fmt: skip
 
 
 def facts(pairs: Mapping[str, str]) -> None:

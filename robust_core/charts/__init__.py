@@ -6,6 +6,7 @@ from robust_core.charts.crowd import class_signals, code_map, expert_load, sanke
 from robust_core.charts.curves import Told
 from robust_core.charts.filters import distributions
 from robust_core.charts.growing import Growing, training
+from robust_core.charts.marks import Checkpoint
 from robust_core.charts.over_training import balances, fairness
 from robust_core.charts.pictures import attribution_image, delta_picture, magnification, picture, reach
 from robust_core.charts.prediction import probabilities
@@ -17,7 +18,7 @@ from robust_core.charts.surface import surface
 from robust_core.charts.sweeps import epsilon_curve, transfer
 from robust_core.charts.temperatures import class_bars, class_maps
 from robust_core.charts.theme import DARK, LIGHT, Theme, alt, theme
-from robust_core.charts.tradeoff import Checkpoint, tradeoff
+from robust_core.charts.tradeoff import tradeoff
 
 __all__ = [
     "DARK",

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from robust_core.charts.series import numbers
 from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, label, mixed, note
-from robust_core.evaluation.measures import wilson
+from robust_core.evaluation.measures import percents, wilson
 from robust_core.types import UserError
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
@@ -67,8 +67,8 @@ def accuracy_curves(
                 cliponaxis=False,
                 line={"color": colour, "width": 2, "dash": DASHES[i % len(DASHES)]},
                 marker={"color": colour, "size": 7, "symbol": SYMBOLS[i % len(SYMBOLS)], "opacity": 1},
-                customdata=[f"[{low:.1%}, {high:.1%}]" for low, high in ends],
-                hovertemplate="%{y:.1%} %{customdata}",
+                customdata=[_told(right / net.n, end) for right, end in zip(net.right, ends, strict=True)],
+                hovertemplate="%{customdata}",
             )
         )
     if usual is not None and (not by_rank or usual in x):
@@ -82,6 +82,11 @@ def accuracy_curves(
     chart.update_xaxes(axis(look, x_title, showgrid=False, **ticks))
     chart.update_yaxes(axis(look, "accuracy", range=[-0.02, 1.02], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1]))
     return chart
+
+
+def _told(value: float, ends: tuple[float, float]) -> str:
+    share, low, high = percents(value, *ends)
+    return f"{share}% [{low}, {high}]"
 
 
 def _curves_alt(x: Sequence[float], nets: Sequence[Counted], x_name: str) -> str:
@@ -149,9 +154,15 @@ def transfer_matrix(
 
 
 def _matrix_cell(names: Sequence[str], shares: np.ndarray, n: int, r: int, c: int) -> str:
-    low, high = wilson(round(float(shares[r, c]) * n), n)
-    what = "untouched" if r == 0 else "under its own attack" if r == c + 1 else f"under {label(names[r - 1])}'s attack"
-    return f"{label(names[c])} {what}:<br>{shares[r, c]:.1%} of {n} right [{low:.1%}, {high:.1%}]"
+    right = round(float(shares[r, c]) * n)
+    what = (
+        "untouched"
+        if r == 0
+        else "under its own attack (white box)"
+        if r == c + 1
+        else f"under {label(names[r - 1])}'s attack"
+    )
+    return f"{label(names[c])} {what}:<br>{right} of {n} right, {_told(right / n, wilson(right, n))}"
 
 
 def _matrix_alt(names: Sequence[str], shares: np.ndarray, n: int) -> str:

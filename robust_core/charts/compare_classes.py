@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from robust_core.charts.labels import Box, place_labels
+from robust_core.charts.marks import CLAIM, Checkpoint, marker
 from robust_core.charts.temperatures import headline
 from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, halo, label, note
-from robust_core.charts.tradeoff import Checkpoint, method_colour
 from robust_core.types import UserError
 
 Shares = Sequence[float | None]
@@ -113,7 +113,10 @@ def worst_against_average(
     drawn = [
         p for p in points if p.worst_class is not None and math.isfinite(p.robust) and math.isfinite(p.worst_class)
     ]
-    alt = "; ".join(f"{p.name} {p.robust:.1%} over all and {p.worst_class:.1%} on the worst class" for p in drawn)
+    alt = "; ".join(
+        f"{p.name} {p.robust:.1%} over all and {p.worst_class:.1%} on the worst class{f' ({CLAIM})' * p.claimed}"
+        for p in drawn
+    )
     chart = figure(look, height=height, alt=f"Robust accuracy: {alt or 'no checkpoint to show'}.", hovermode="closest")
     chart.update_layout(margin={"l": 8, "r": 16, "t": 44, "b": 8}, showlegend=False)
     top = min(1.0, max([p.robust for p in drawn], default=0.9) + 0.12)
@@ -129,18 +132,11 @@ def worst_against_average(
             x=[p.robust for p in drawn],
             y=[p.worst_class for p in drawn],
             cliponaxis=False,
-            marker={
-                "size": 13,
-                "opacity": 1,
-                "color": [faded(method_colour(p.method, look), 0.85) for p in drawn],
-                "line": {"color": [look.ink if p.id == selected else look.page for p in drawn],
-                         "width": [2.5 if p.id == selected else 1 for p in drawn]},
-            },
+            marker=marker(drawn, "circle", selected, look) | {"size": 13},
             selected={"marker": {"opacity": 1}},
             unselected={"marker": {"opacity": 1}},
             customdata=[[p.id] for p in drawn],
-            text=[f"<b>{label(p.name, 48)}</b><br>all classes {p.robust:.1%}<br>worst class {p.worst_class:.1%}"
-                  f"<br>n = {p.n:,} · {label(p.attack, 60)}" for p in drawn],
+            text=[_hover(p) for p in drawn],
             hovertemplate="%{text}<extra></extra>",
         )
     )  # fmt: skip
@@ -157,3 +153,9 @@ def worst_against_average(
     chart.update_xaxes(axis(look, "robust accuracy, all classes", range=span, tickformat=".0%", nticks=7))
     chart.update_yaxes(axis(look, "robust accuracy, worst class", range=span, tickformat=".0%", nticks=7))
     return chart
+
+
+def _hover(p: Checkpoint) -> str:
+    rows = [f"<b>{label(p.name, 48)}</b>"] + [f"<i>{CLAIM}</i>"] * p.claimed
+    rows += [f"all classes {p.robust:.1%}", f"worst class {p.worst_class:.1%}", label(p.attack, 90), f"n = {p.n:,}"]
+    return "<br>".join(rows)

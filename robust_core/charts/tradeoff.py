@@ -4,45 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 
 from robust_core.charts.labels import Box, Placed, place_labels
-from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, halo, label, note
-from robust_core.models import ARCHITECTURES
-
-Interval = tuple[float, float]  # lower, upper, in [0, 1]
-
-SYMBOLS = ("circle", "diamond", "square", "triangle-up", "pentagon", "hexagram", "cross", "star")
-OBJECTIVES = ("adversarial", "standard", "trades", "mtard", "b_mtard", "absld", "rslad", "ard")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checkpoint:
-    """One mark. clean, robust, worst_class (robust accuracy of the worst class): shares in [0, 1].
-
-    attack says in words what `robust` was measured with, its ε and settings included; n: images measured on.
-    """
-
-    id: str
-    name: str
-    clean: float
-    robust: float
-    worst_class: float | None = None
-    architecture: str = ""
-    method: str = ""
-    n: int = 0
-    attack: str = ""
-    eps: str = ""
-    seed: int | None = None
-    clean_interval: Interval | None = None
-    robust_interval: Interval | None = None
-
-    @property
-    def w_robust(self) -> float:
-        return (self.clean + self.robust) / 2
+from robust_core.charts.marks import CLAIM, Checkpoint, Interval, architecture_symbol, marker, method_colour
+from robust_core.charts.theme import LIGHT, Theme, axis, figure, halo, label, note
+from robust_core.evaluation.measures import percents
 
 
 def tradeoff(
@@ -56,11 +25,11 @@ def tradeoff(
 ) -> go.Figure:
     """One mark a checkpoint; each mark's customdata[0] is its id, for `st.plotly_chart(on_select="rerun")`.
 
-    Symbol = architecture, colour = objective, area = robust accuracy of the worst class, whiskers = 95 % intervals,
-    grey diagonals = equal W-Robust = ½·clean + ½·robust. width: px the labels are laid out for; a wider page only
-    gives them more room. named: the ids whose names are written beside their marks, by default all; among hundreds of
-    marks a place for each takes long to find. Checkpoints whose accuracies are not finite are left out, and counted in
-    a remark.
+    Symbol = architecture (open: claimed, not measured here), colour = objective, area = robust accuracy of the worst
+    class, whiskers = 95 % intervals, grey diagonals = equal W-Robust = ½·clean + ½·robust. width: px the labels are
+    laid out for; a wider page only gives them more room. named: the ids whose names are written beside their marks, by
+    default all; among hundreds of marks a place for each takes long to find. Checkpoints whose accuracies are not
+    finite are left out, and counted in a remark.
     """
     drawn = [p for p in points if math.isfinite(p.clean) and math.isfinite(p.robust)]
     chart = figure(look, height=height, alt=_alt(drawn), hovermode="closest", margin={"l": 8, "r": 16, "t": 34, "b": 8})
@@ -93,17 +62,6 @@ def _size(p: Checkpoint) -> float:
     return math.sqrt(11**2 + worst * (28**2 - 11**2))
 
 
-def method_colour(method: str, look: Theme) -> str:
-    """The colour of an objective, the same on every page; one nobody listed is grey."""
-    return look.categories[OBJECTIVES.index(method)] if method in OBJECTIVES else look.muted
-
-
-def architecture_symbol(architecture: str) -> str:
-    """The symbol of an architecture, the same on every page; the explorer's own three are never alike."""
-    order = list(dict.fromkeys(["residual", "aw_net", "moe", *ARCHITECTURES.names()]))
-    return SYMBOLS[order.index(architecture) % len(SYMBOLS)] if architecture in order else SYMBOLS[-1]
-
-
 def _marks(rows: list[Checkpoint], name: str, symbol: str, selected: str | None, look: Theme) -> go.Scatter:
     return go.Scatter(
         name=name,
@@ -111,16 +69,7 @@ def _marks(rows: list[Checkpoint], name: str, symbol: str, selected: str | None,
         y=[p.robust for p in rows],
         mode="markers",
         showlegend=False,
-        marker={
-            "symbol": symbol,
-            "size": [_size(p) for p in rows],
-            "color": [faded(method_colour(p.method, look), 0.85) for p in rows],
-            "line": {
-                "color": [look.ink if p.id == selected else look.page for p in rows],
-                "width": [2.5 if p.id == selected else 1 for p in rows],
-            },
-            "opacity": 1,
-        },
+        marker=marker(rows, symbol, selected, look) | {"size": [_size(p) for p in rows]},
         # Streamlit marks a click by fading the rest; the page redraws with `selected`, so nothing need fade.
         selected={"marker": {"opacity": 1}},
         unselected={"marker": {"opacity": 1}},
@@ -149,19 +98,22 @@ def _whiskers(values: list[float], intervals: list[Interval | None], look: Theme
 
 def _hover(p: Checkpoint) -> str:
     rows = [f"<b>{label(p.name, 48)}</b>", f"{label(p.architecture)} · {label(p.method)}"]
+    rows += [f"<i>{CLAIM}</i>"] if p.claimed else []
     rows.append(f"clean {_share(p.clean, p.clean_interval)}")
     rows.append(f"robust {_share(p.robust, p.robust_interval)}")
     rows.append(f"W-Robust {p.w_robust:.1%}")
     if p.worst_class is not None:
         rows.append(f"worst class, robust {p.worst_class:.1%}")
-    measured = [label(p.attack, 60), f"ε = {label(p.eps)}" if p.eps else "", f"n = {p.n:,}" if p.n else ""]
-    measured.append("" if p.seed is None else f"seed {p.seed}")
+    rows += [label(p.attack, 90)] if p.attack else []
+    measured = [f"ε = {label(p.eps)}" if p.eps else "", f"n = {p.n:,}" if p.n else ""]
+    measured.append("" if p.seed is None or "seed" in p.attack else f"seed {p.seed}")
     rows.append(" · ".join(part for part in measured if part))
     return "<br>".join(rows)
 
 
 def _share(value: float, interval: Interval | None) -> str:
-    return f"{value:.1%}" + ("" if interval is None else f" [{interval[0]:.1%}, {interval[1]:.1%}]")
+    share, *ends = percents(value, *(interval or ()))
+    return f"{share}%" + (f" [{ends[0]}%, {ends[1]}%]" if ends else "")
 
 
 def _window(values: list[float], least: float) -> tuple[float, float]:
@@ -220,6 +172,7 @@ def _legend(chart: go.Figure, drawn: list[Checkpoint], architectures: list[str],
     """Legend entries of their own, so that symbol and colour are each explained once."""
     entries = [(a, architecture_symbol(a), look.muted) for a in architectures]
     entries += [(m, "circle", method_colour(m, look)) for m in dict.fromkeys(p.method for p in drawn)]
+    entries += [("as a card claims", "circle-open", look.muted)] if any(p.claimed for p in drawn) else []
     for name, symbol, colour in entries:
         if name:
             chart.add_trace(
@@ -292,9 +245,11 @@ def _name(p: Checkpoint, text: str, place: Placed, chosen: bool, look: Theme) ->
 def _alt(drawn: list[Checkpoint]) -> str:
     if not drawn:
         return "Clean against robust accuracy: no checkpoint to show."
-    rows = [f"{p.name} {p.clean:.1%} clean and {p.robust:.1%} robust" for p in drawn]
-    best = max(drawn, key=lambda p: p.w_robust)
-    return (
-        f"Clean against robust accuracy of {len(drawn)} checkpoint{'s' if len(drawn) > 1 else ''}: {'; '.join(rows)}. "
-        f"Best W-Robust: {best.name}, {best.w_robust:.1%}."
+    rows = [
+        f"{p.name} {p.clean:.1%} clean and {p.robust:.1%} robust{f' ({CLAIM})' if p.claimed else ''}" for p in drawn
+    ]
+    best = max((p for p in drawn if not p.claimed), key=lambda p: p.w_robust, default=None)
+    said = f"{len(drawn)} checkpoint{'s' if len(drawn) > 1 else ''}: {'; '.join(rows)}."
+    return f"Clean against robust accuracy of {said}" + (
+        f" Best W-Robust: {best.name}, {best.w_robust:.1%}." if best else ""
     )

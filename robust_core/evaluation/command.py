@@ -6,7 +6,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -16,6 +16,7 @@ from robust_core.attacks import AttackSettings
 from robust_core.cards import Card, Doubts, Evaluation, Figure
 from robust_core.checkpoints import RECIPE, Checkpoint
 from robust_core.evaluation.ensemble import Underway, checked_count
+from robust_core.evaluation.measures import percents
 from robust_core.evaluation.plan import GROUPS, plan_for
 from robust_core.evaluation.stored import check_fit, evaluate_checkpoint, examine_checkpoint
 from robust_core.types import UserError
@@ -56,34 +57,13 @@ def register(app: typer.Typer, choose_device: Callable[[str], torch.device]) -> 
         groups = [group.strip() for group in plan.split(",") if group.strip()]
         chosen = plan_for(net, images.shape, groups, eps=settings.eps, norm=settings.norm, seed=seed)
         told = _Line()
-        evaluation = evaluate_checkpoint(
-            found,
-            net,
-            images,
-            chosen,
-            n=n,
-            seed=seed,
-            device=where,
-            batch_size=batch_size,
-            progress=told.evaluating,
-            write=write,
-        )
+        how: dict[str, Any] = {"seed": seed, "device": where, "batch_size": batch_size, "write": write}
+        evaluation = evaluate_checkpoint(found, net, images, chosen, n=n, progress=told.evaluating, **how)
         told.end()
         typer.echo("\n".join(table(evaluation)))
         if doubts:
-            examined = examine_checkpoint(
-                found,
-                net,
-                images,
-                eps=settings.eps,
-                norm=settings.norm,
-                n=min(n, DOUBTED),
-                seed=seed,
-                device=where,
-                batch_size=batch_size,
-                progress=told.checking,
-                write=write,
-            )
+            at: dict[str, Any] = {"eps": settings.eps, "norm": settings.norm, "n": min(n, DOUBTED)}
+            examined = examine_checkpoint(found, net, images, progress=told.checking, **at, **how)
             told.end()
             typer.echo("\n".join(["", *doubts_table(examined)]))
 
@@ -133,8 +113,10 @@ def table(evaluation: Evaluation) -> list[str]:
 
 
 def _interval(name: str, figure: Figure) -> str:
-    form = ".3f" if name == "nsd" else ".2%"
-    return f"{figure.value:{form}} (95 %: {figure.low:{form}} … {figure.high:{form}})"
+    if name == "nsd":
+        return f"{figure.value:.3f} (95 %: {figure.low:.3f} … {figure.high:.3f})"
+    value, low, high = percents(figure.value, figure.low, figure.high)
+    return f"{value} % (95 %: {low} … {high})"
 
 
 def doubts_table(doubts: Doubts) -> list[str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
 from statistics import median
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -18,25 +21,56 @@ BATCH = 64
 REPEATS = 30
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """multiply_adds: of one image. one_ms: milliseconds of one image alone; batch_ms: of one in a batch. Medians of
-    `repeats`; one_low, one_high: the quartiles. threads: of torch."""
+Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
-    multiply_adds: int
-    one_ms: float
-    one_low: float
-    one_high: float
-    batch_ms: float
-    batch: int
-    repeats: int
-    threads: int
-    device: str
+
+class Cost(BaseModel):
+    """multiply_adds: of one image. one_ms: milliseconds of one image alone; batch_ms: of one in a batch. Medians of
+    `repeats`; one_low, one_high: the quartiles. images: how many the network was asked for it. threads: of torch.
+    processor: which one, "" where that is not known. day: as 2026-11-22.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    multiply_adds: int = Field(ge=0)
+    one_ms: Milliseconds
+    one_low: Milliseconds
+    one_high: Milliseconds
+    batch_ms: Milliseconds
+    batch: int = Field(ge=1)
+    repeats: int = Field(ge=1)
+    images: int = Field(ge=1)
+    threads: int = Field(ge=1)
+    device: str = Field(max_length=40)
+    processor: str = Field(default="", max_length=120)
+    day: date
+
+    @property
+    def here(self) -> bool:
+        """Was it timed on this machine's processor? Milliseconds of another one say nothing beside these."""
+        return self.processor == processor(self.device)
 
     def describe(self) -> str:
         """How it was measured, in one line."""
         plural = "" if self.threads == 1 else "s"
-        return f"median of {self.repeats} on {self.device}, float32, {self.threads} thread{plural}"
+        where = f"{self.processor or 'a processor of unknown name'} ({self.device})"
+        return (
+            f"median of {self.repeats} on {where}, float32, {self.threads} thread{plural}, {self.images:,} images in "
+            f"all, {self.day.isoformat()}"
+        )
+
+
+@lru_cache(maxsize=8)
+def processor(device: str = "cpu") -> str:
+    """The name of what computes on this machine, as "AMD EPYC 7R13 Processor"; "" where the system does not tell."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device) if torch.cuda.is_available() else ""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+            named = next((line.partition(":")[2] for line in lines if line.startswith("model name")), "")
+    except OSError:
+        named = ""
+    return (named.strip() or platform.processor() or platform.machine())[:120]
 
 
 def cost(
@@ -58,7 +92,8 @@ def cost(
     device = next((p.device for p in net.parameters()), torch.device("cpu"))
     one, many = torch.zeros(1, *shape, device=device), torch.zeros(batch, *shape, device=device)
     alone = _timed(net, one, repeats, tick, clock)
-    together = _timed(net, many, max(3, repeats // 6), tick, clock)
+    rounds = max(3, repeats // 6)
+    together = _timed(net, many, rounds, tick, clock)
     return Cost(
         multiply_adds=multiply_adds(net, shape),
         one_ms=median(alone),
@@ -67,8 +102,11 @@ def cost(
         batch_ms=median(together) / batch,
         batch=batch,
         repeats=repeats,
+        images=repeats + rounds * batch,
         threads=torch.get_num_threads(),
         device=str(device),
+        processor=processor(str(device)),
+        day=date.today(),
     )
 
 

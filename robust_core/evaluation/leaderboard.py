@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
-from robust_core.cards import Card, Doubt, Doubts, Tally
+from robust_core.cards import Card, Doubt, Doubts, Figure, Tally
 from robust_core.checkpoints import weights_sha
 from robust_core.evaluation.cost import Cost
-from robust_core.evaluation.measures import nsd, wilson
+from robust_core.evaluation.measures import class_figures, nsd, wilson
 from robust_core.evaluation.scores import Board, Listed, Score, untouched
 from robust_core.types import UserError
 
 Kind = Literal["stale", "foreign", "partial"]
+DRAWN = 500  # resamples for an interval that no card holds: a board of 200 is to be there at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +79,24 @@ class Row:
         """None where it was not measured, or no image is right."""
         return nsd(self.robust.class_accuracy) if self.robust else None
 
+    @property
+    def intervals(self) -> dict[str, Figure]:
+        """ "worst_class" and "nsd" with their 95 % intervals: as measured here, else drawn from the card's counts.
+
+        Without "nsd" where no image is right; empty where nothing was measured.
+        """
+        if self.score is None:
+            return {}
+        held = {} if self.score.claimed else self.score.figures
+        names = ["worst_class"] if self.nsd is None else ["worst_class", "nsd"]
+        robust = self.score.robust
+        if all(name in held and held[name].low < held[name].high for name in names):
+            return {name: held[name] for name in names}
+        return _drawn(robust.class_n, robust.class_correct)
+
     def value(self, key: str) -> float | str | None:
-        """What the row is sorted by under this key; None where there is nothing."""
+        """What the row is sorted by under this key; None where there is nothing, or nothing to compare: milliseconds
+        of another machine."""
         cost, checks = self.cost, self.doubts.checks if self.doubts else ()
         return {
             "name": self.title.casefold(),
@@ -92,8 +110,14 @@ class Row:
             "doubts": _caught(checks),
             "parameters": float(self.card.parameters),
             "multiply_adds": float(cost.multiply_adds) if cost else None,
-            "ms": cost.one_ms if cost else None,
+            "ms": cost.one_ms if cost and cost.here else None,
         }[key]
+
+
+@lru_cache(maxsize=4096)
+def _drawn(class_n: tuple[int, ...], class_correct: tuple[int, ...]) -> dict[str, Figure]:
+    tally = Tally(n=sum(class_n), correct=sum(class_correct), class_n=class_n, class_correct=class_correct)
+    return class_figures(tally, resamples=DRAWN)
 
 
 def _caught(checks: Sequence[Doubt]) -> float | None:

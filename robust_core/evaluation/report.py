@@ -10,13 +10,16 @@ import io
 from collections import Counter
 from collections.abc import Sequence
 
-from robust_core.cards import Tally
+from robust_core.cards import Figure, Tally
 from robust_core.evaluation.leaderboard import JUDGES, Row, interval, ranks
+from robust_core.evaluation.measures import percents
 from robust_core.evaluation.scores import Board, Yardstick
 
 MISSING = "not measured"
 UNCHECKED = "not checked"
 UNKNOWN = "not known"
+ELSEWHERE = "another machine"
+UNDEFINED = "not defined: none is right"
 NAMES = {
     "name": "title", "method": "method", "architecture": "architecture", "clean": "clean accuracy",
     "robust": "robust accuracy", "w_robust": "W-Robust", "worst_class": "worst class", "nsd": "NSD",
@@ -28,7 +31,8 @@ Cell = str | int | float
 def records(
     rows: Sequence[Row], board: Board, yardstick: Yardstick | None, sort: str = "w_robust"
 ) -> list[dict[str, Cell]]:
-    """Every row with everything that is needed to repeat its numbers; shares in [0, 1], intervals 95 % (Wilson)."""
+    """Every row with everything that is needed to repeat its numbers; shares in [0, 1], intervals 95 % (Wilson;
+    of worst class and NSD bootstrap)."""
     found, placed = [], ranks(rows, sort)
     for row in rows:
         score, clean, robust = row.score, row.clean, row.robust
@@ -40,14 +44,15 @@ def records(
         record |= {"attack": score.told if score else MISSING, "seed": score.seed if score else MISSING}
         record |= _shares("clean", clean) | _shares("robust", robust)
         record |= {"w_robust": _number(row.w_robust), "worst_class": _number(row.worst_class)}
-        record |= {"worst_class_name": row.worst_name or MISSING}
-        record |= {"nsd": _number(row.nsd) if robust is None or row.nsd is not None else "not defined: none is right"}
+        record |= _ends("worst_class", row) | {"worst_class_name": row.worst_name or MISSING}
+        record |= {"nsd": _number(row.nsd) if robust is None or row.nsd is not None else UNDEFINED} | _ends("nsd", row)
         record |= _doubts(row)
         record |= {"parameters": row.card.parameters}
         cost = row.cost
         record |= {"multiply_adds": cost.multiply_adds if cost else MISSING}
         record |= {"ms_per_image": round(cost.one_ms, 4) if cost else MISSING}
         record |= {"ms_measured": cost.describe() if cost else MISSING}
+        record |= {"ms_measured_here": "" if cost is None else "yes" if cost.here else "no"}
         record |= {"training_seed": training_seed(row), "weights_sha256": row.card.weights_sha256}
         record |= {"test_images_sha256": board.fingerprint or MISSING}
         record |= {"marks": "; ".join(f"{mark.word}: {mark.told}" for mark in row.marks)}
@@ -62,6 +67,13 @@ def _shares(name: str, tally: Tally | None) -> dict[str, Cell]:
     return {f"{name}_n": tally.n, name: _number(tally.accuracy), f"{name}_low": _number(low)} | {
         f"{name}_high": _number(high)
     }
+
+
+def _ends(name: str, row: Row) -> dict[str, Cell]:
+    found = row.intervals.get(name)
+    lacking = MISSING if row.robust is None else UNDEFINED
+    ends = (lacking, lacking) if found is None else (_number(found.low), _number(found.high))
+    return dict(zip((f"{name}_low", f"{name}_high"), ends, strict=True))
 
 
 def _number(value: float | None) -> Cell:
@@ -117,14 +129,15 @@ def lines(rows: Sequence[Row], sort: str = "w_robust") -> list[list[str]]:
     found, placed, titles = [], ranks(rows, sort), full_titles(rows)
     for row in rows:
         robust, cost = row.robust, row.cost
-        worst = MISSING if row.worst_class is None else f"{row.worst_class:.1%} {row.worst_name}"
-        spread = MISSING if robust is None else "not defined" if row.nsd is None else f"{row.nsd:.3f}"
+        ends = row.intervals
+        worst = f"{in_percent(ends['worst_class'])} {row.worst_name}" if ends else MISSING
+        spread = MISSING if robust is None else in_numbers(ends["nsd"]) if "nsd" in ends else "not defined"
         found.append(
             [
                 str(placed.get(row.name, "–")), titles[row.name], row.card.method, row.card.architecture,
                 share(row.clean), share(robust), MISSING if row.w_robust is None else f"{row.w_robust:.1%}",
                 worst, spread, f"{robust.n:,}" if robust else "–", verdict(row), f"{row.card.parameters:,}",
-                f"{cost.multiply_adds / 1e6:,.1f} M" if cost else MISSING, f"{cost.one_ms:.2f}" if cost else MISSING,
+                f"{cost.multiply_adds / 1e6:,.1f} M" if cost else MISSING, milliseconds(row),
                 "; ".join(mark.word for mark in row.marks),
             ]
         )  # fmt: skip
@@ -136,7 +149,25 @@ def share(tally: Tally | None) -> str:
     if tally is None:
         return MISSING
     low, high = interval(tally)
-    return f"{tally.accuracy:.1%} [{100 * low:.1f}, {100 * high:.1f}]"
+    return in_percent(Figure(value=tally.accuracy, low=low, high=high))
+
+
+def milliseconds(row: Row) -> str:
+    """ "0.42", with a word where it was timed on another machine."""
+    if row.cost is None:
+        return MISSING
+    return f"{row.cost.one_ms:.2f}" + ("" if row.cost.here else f" ({ELSEWHERE})")
+
+
+def in_percent(figure: Figure) -> str:
+    """ "74.2% [73.3, 75.0]"."""
+    value, low, high = percents(figure.value, figure.low, figure.high)
+    return f"{value}% [{low}, {high}]"
+
+
+def in_numbers(figure: Figure) -> str:
+    """ "0.274 [0.252, 0.299]"."""
+    return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
 
 
 def doubt_lines(rows: Sequence[Row]) -> list[list[str]]:
@@ -177,7 +208,8 @@ def about(
     told = [f"Test images: {board.data_name}" + (f", SHA-256 {board.fingerprint[:12]}…" if board.fingerprint else "")]
     under = yardstick.title if yardstick else "nothing yet"
     told.append(f"Robust: right after {under}; {board.budget}; seed {', '.join(map(str, seeds)) or 'none'}")
-    told.append(f"n: the first {', '.join(f'{n:,}' for n in counts) or 'none'} test images; 95 % intervals (Wilson)")
+    told.append(f"n: the first {', '.join(f'{n:,}' for n in counts) or 'none'} test images; 95 % intervals (Wilson; of "
+                "worst class and NSD bootstrap)")  # fmt: skip
     told.append("W-Robust = ½ clean + ½ robust; NSD = standard deviation / mean of the class accuracies, robust; lower "
                 "is fairer")  # fmt: skip
     order = f"Ranked by {NAMES[sort]}" if sort in JUDGES else f"In order of {NAMES[sort]}, not ranked"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import combinations
 
 import plotly.graph_objects as go
@@ -133,3 +134,17 @@ def test_names_keep_off_what_they_are_told_to() -> None:
     assert not free.leader
     (kept,) = place_labels([mark], ["name"], (400, 200), size=12, keep_off=[free.box])
     assert free.box.overlap(kept.box) == 0
+
+
+def test_a_claim_is_an_open_mark_and_never_the_best() -> None:
+    claimed = replace(POINTS[1], id="z", name="Brought", clean=0.99, robust=0.99, claimed=True)
+    chart = tradeoff([*POINTS, claimed], "z")
+    residual = marks(chart)[0]
+    assert [symbol.endswith("-open") for symbol in residual.marker.symbol] == [False, False, True]
+    assert ["not measured here" in text for text in residual.text] == [False, False, True]
+    assert residual.marker.line.width[2] > marks(tradeoff([*POINTS, claimed]))[0].marker.line.width[2]
+    assert "as a card claims" in [trace.name for trace in chart.data]
+    assert "as a card claims" not in [trace.name for trace in tradeoff(POINTS).data]
+    assert "Brought 99.0% clean and 99.0% robust (as an imported card claims" in alt(chart)
+    assert "Best W-Robust: Brought" not in alt(chart)
+    assert "Best" not in alt(tradeoff([claimed]))

@@ -9,32 +9,14 @@ from robust_core.attacks import AttackSettings
 from robust_core.attacks.survival import survivors
 from robust_core.evaluation.accuracy import measure
 from robust_core.models import build
-from robust_core.types import Classifier, ImageSet, Trace, UserError
+from robust_core.types import ImageSet, Trace, UserError
 from tests.conftest import TINY
+from tests.evaluation.own import Brightness, greys
 
 
-class Brightness(Classifier):
-    """Says 1 where the mean pixel is over one half: an answer, and an attack on it, that can be worked out by hand."""
-
-    in_channels, num_classes = 1, 2
-
-    def trace(self, x: torch.Tensor, *, routing: object = None) -> Trace:
-        z = 20 * (x.mean(dim=(1, 2, 3)) - 0.5)
-        return Trace(logits=torch.stack([-z, z], dim=1))
-
-
-@pytest.fixture
-def greys() -> ImageSet:
-    """Grey levels 55 … 200 of 255; label 1 from 128 on, except for one wrong label."""
-    levels = torch.tensor([55, 80, 100, 120, 135, 150, 175, 200], dtype=torch.uint8)
-    labels = (levels > 127).long()
-    labels[0] = 1
-    return ImageSet(
-        images=levels[:, None, None, None].expand(8, 1, 4, 4).clone(),
-        labels=labels,
-        class_names=("dark", "bright"),
-        name="greys",
-    )
+@pytest.fixture(name="greys")
+def greys_() -> ImageSet:
+    return greys()
 
 
 def test_by_hand(greys: ImageSet) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 import torch
 from torch import nn
 
-from robust_core.evaluation.cost import cost, multiply_adds
+from robust_core.evaluation.cost import cost, multiply_adds, processor
 from robust_core.frozen import frozen
 from robust_core.types import UserError
 
@@ -43,7 +45,11 @@ def test_times_are_medians_of_the_clock_and_the_first_calls_do_not_count() -> No
     assert (found.multiply_adds, found.repeats, found.batch) == (0, 4, 10)
     assert found.threads == torch.get_num_threads()
     assert len(ticks) == 4 + 2 + 3 + 2
-    assert "median of 4 on cpu" in found.describe()
+    assert found.images == 4 + 3 * 10
+    assert found.here
+    assert found.processor == processor()
+    for told in ("median of 4 on ", "(cpu)", "34 images in all", date.today().isoformat()):
+        assert told in found.describe()
 
 
 @pytest.mark.parametrize("wrong", [{"batch": 0}, {"repeats": 0}])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from robust_core.cards import Tally
-from robust_core.evaluation.measures import class_figures, nsd, share_figure, wilson
+from robust_core.evaluation.measures import class_figures, nsd, percents, share_figure, wilson
 
 
 def tally(*classes: tuple[int, int]) -> Tally:
@@ -53,4 +55,46 @@ def test_a_class_without_images_is_left_out_and_nothing_right_has_no_nsd() -> No
     assert 0 < figures["worst_class"].low < 0.5 < figures["worst_class"].high
     nothing = class_figures(tally((0, 10), (0, 10)))
     assert nothing.keys() == {"worst_class"}
-    assert (nothing["worst_class"].low, nothing["worst_class"].high) == (0, 0)
+
+
+def test_no_interval_is_a_point_where_none_or_all_are_right() -> None:
+    # 0 of n: z² / (n + z²), z = 1.96. Of 10,000 that is 3.8416 / 10003.8416 = 0.000384, 0.04 %.
+    assert wilson(0, 10_000) == (0.0, pytest.approx(3.8416 / 10_003.8416, rel=1e-9))
+    assert wilson(10_000, 10_000) == (pytest.approx(10_000 / 10_003.8416, rel=1e-9), 1.0)
+    nothing = class_figures(tally((0, 10), (0, 40)))["worst_class"]
+    assert (nothing.value, nothing.low) == (0, 0)
+    assert nothing.high == pytest.approx(3.8416 / 13.8416)  # of the class of 10, the less certain
+    perfect = class_figures(tally((1000, 1000), (1000, 1000)))
+    assert (perfect["worst_class"].low, perfect["worst_class"].high) == (pytest.approx(1000 / 1003.8416), 1)
+    assert perfect["nsd"].low == 0 < perfect["nsd"].high < 0.01
+    lonely = class_figures(tally((5, 100), (0, 100), (0, 100)))["nsd"]  # every resample gives √2
+    assert lonely.low < lonely.value == pytest.approx(math.sqrt(2))
+    assert class_figures(tally((0, 100), (50, 100)))["worst_class"].high == pytest.approx(3.8416 / 103.8416)
+
+
+@pytest.mark.parametrize(
+    ("correct", "n", "told"),
+    [
+        (0, 10_000, ["0.00", "0.00", "0.04"]),
+        (0, 7_600, ["0.0", "0.0", "0.1"]),
+        (0, 70_000, ["0.00", "0.00", "0.01"]),
+        (0, 100_000, ["0.000", "0.000", "0.004"]),
+        (10_000, 10_000, ["100.00", "99.96", "100.00"]),
+        (3, 10_000, ["0.03", "0.01", "0.09"]),
+        (9_997, 10_000, ["99.97", "99.91", "99.99"]),
+        (50, 100, ["50.0", "40.4", "59.6"]),
+        (0, 10, ["0.0", "0.0", "27.8"]),
+    ],
+)
+def test_as_many_decimals_as_keep_what_is_no_point_from_looking_like_one(correct: int, n: int, told: list[str]) -> None:
+    assert percents(correct / n, *wilson(correct, n)) == told
+
+
+@given(st.integers(1, 200_000), st.data())
+def test_nothing_is_printed_as_nought_or_all_that_is_not(n: int, drawn: st.DataObject) -> None:
+    correct = drawn.draw(st.one_of(st.integers(0, n), st.sampled_from([0, 1, n - 1, n])))
+    value, low, high = percents(correct / n, *wilson(correct, n))
+    assert low != high
+    assert (float(value) == 0) == (correct == 0)
+    assert (float(value) == 100) == (correct == n)
+    assert float(low) <= float(value) <= float(high)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 from robust_core.evaluation.leaderboard import ordered, row
-from robust_core.evaluation.report import about, doubt_lines, headings, lines, to_csv, to_markdown
+from robust_core.evaluation.report import about, doubt_lines, headings, lines, records, to_csv, to_markdown
 from robust_core.evaluation.scores import boards, yardsticks
-from tests.evaluation.claims import card, doubts
-from tests.evaluation.test_leaderboard import CLEAN, ROBUST, listed
+from robust_core.tallies import Figure
+from tests.evaluation.claims import PGD, card, doubts, evaluation, measure, tally
+from tests.evaluation.test_leaderboard import CLEAN, PGD_ID, ROBUST, listed
 
 
 def taken(tmp_path: Path) -> tuple[object, object, list[object]]:
@@ -27,6 +29,9 @@ def test_csv_is_read_back_with_every_number(tmp_path: Path) -> None:
     assert whole["title"] == "'=1+1|<b>"  # no formula
     assert [float(whole[key]) for key in ("clean", "robust", "w_robust", "worst_class")] == [0.88, 0.5, 0.69, 0.2]
     assert float(whole["robust_low"]) < 0.5 < float(whole["robust_high"])
+    for name in ("worst_class", "nsd"):
+        assert 0 < float(whole[f"{name}_low"]) < float(whole[name]) < float(whole[f"{name}_high"])
+        assert bare[f"{name}_low"] == bare[f"{name}_high"] == "not measured"
     assert (whole["robust_n"], whole["eps"], whole["norm"], whole["seed"]) == ("100", "0.1", "linf", "0")
     assert "PGD-20" in whole["attack"]
     assert whole["test_images_sha256"] == "f" * 64
@@ -58,6 +63,7 @@ def test_markdown_has_a_table_of_equal_width_and_says_what_it_is(tmp_path: Path)
     assert "&lt;b>" in text
     assert "50.0% [40.4, 59.6]" in text
     assert "1 of 2 caught" in text
+    assert re.search(r"\| 20\.0% \[\d+\.\d, \d+\.\d\] dog \| 0\.447 \[0\.\d{3}, 0\.\d{3}\] \|", text)
     for told in ("PGD-20, step 0.0125", "L∞, ε = 0.1 (25.5/255)", "seed 0", "the first 100 test images"):
         assert told in text
 
@@ -95,3 +101,29 @@ def test_markdown_holds_no_picture_of_somebody_s(tmp_path: Path) -> None:
     one = listed(tmp_path / "shapes" / "a", card("![](https://evil.example/p.png)", measures=(CLEAN, ROBUST)))
     (board,) = boards([one])
     assert "](https" not in to_markdown([row(one, board, "pgd:20:uniform:1:True")], board, None)
+
+
+def test_where_nothing_is_right_the_interval_is_no_point_and_nsd_is_undefined(tmp_path: Path) -> None:
+    nothing = measure(0, 0, 0, 0, attack=PGD)
+    one = listed(tmp_path / "shapes" / "a", card(measures=(CLEAN, nothing)))
+    (board,) = boards([one])
+    found = row(one, board, PGD_ID)
+    (words,) = lines([found])
+    assert words[5] == "0.0% [0.0, 3.7]"  # 3.8416 / 103.8416
+    assert words[7] == "0.0% [0.0, 13.3] 4 classes alike"  # 3.8416 / 28.8416
+    assert words[8] == "not defined"
+    (record,) = records([found], board, None)
+    assert record["nsd_low"] == record["nsd_high"] == record["nsd"] == "not defined: none is right"
+    assert record["robust_high"] == 0.036995
+
+
+def test_an_imported_card_s_own_intervals_are_not_taken_over(tmp_path: Path) -> None:
+    made = evaluation(tally(24, 24, 20, 20), tally(20, 15, 10, 5))
+    told = {"worst_class": Figure(value=0.2, low=0.19, high=0.21), "nsd": Figure(value=0.447, low=0.44, high=0.45)}
+    for claimed in (False, True):
+        said = made.model_copy(update={"figures": made.figures | told, "claimed": claimed})
+        one = listed(tmp_path / str(claimed) / "a", card(evaluations=(said,)))
+        (board,) = boards([one])
+        found = row(one, board, "group:table").intervals
+        assert (found == told) is not claimed
+        assert found["worst_class"].low < 0.2 < found["worst_class"].high

@@ -28,7 +28,7 @@ from robust_core.frozen import frozen
 from tests.evaluation.claims import PGD as ATTACK
 from tests.evaluation.claims import card, doubts, evaluation, measure, tally
 from tests.evaluation.test_leaderboard import CLEAN, ROBUST, listed
-from tests.pages.comparing import AW, COMPARE, PGD, STANDARD, change, chart, rows, said
+from tests.pages.comparing import AW, COMPARE, PGD, STANDARD, change, chart, plain, rows, said
 
 EVIL = "![](https://evil.example/p.png) [a](https://evil.example) <img src=x> :red[b] $x$"
 
@@ -183,9 +183,9 @@ def test_a_hostile_card_in_the_report_is_text(tmp_path):
 
 
 def test_costs_are_not_pushed_out_by_pictures():
-    one = card(sha="c" * 64)
+    one = SimpleNamespace(card=card(sha="c" * 64))
     cost = SimpleNamespace()
-    compare_cards._costs().put(compare_cards._cost_key(one), cost)
+    compare_cards._costs().put(compare_cards._cost_key(one.card), cost)
     for i in range(400):
         shared().put(("picture", i), i)
     assert compare_cards.known_cost(one) is cost
@@ -230,3 +230,40 @@ def test_noise_is_no_sign_of_masked_gradients():
     six["B"] = right(13, *[20] * 5)  # 7 discordant: 1 in 128, in one of 30 pairs
     assert masked(six) == []
     assert masked({"A": right(20, 20), "B": right(13, 20)}) == [("A", "B", 20, 13)]
+
+
+def test_intervals_of_worst_class_and_nsd_stand_in_the_table(open_page, zoo):
+    known = Card.model_validate_json((zoo / STANDARD / CARD).read_bytes())
+    nothing = known.measures[1].model_copy(
+        update={"n": 10_000, "correct": 0, "class_n": (1000,) * 10, "class_correct": (0,) * 10}
+    )
+    change(zoo / STANDARD, measures=(known.measures[0], nothing))
+    found = rows(open_page(COMPARE))
+    low, high = (float(end) for end in found["PGD-AT"]["worst_class"]["sub"].split(" … "))
+    assert low < 60.0 <= high
+    assert found["PGD-AT"]["worst_class"]["more"] == "10 classes alike"
+    low, high = (float(end) for end in found["PGD-AT"]["nsd"]["sub"].split(" … "))
+    assert low <= float(found["PGD-AT"]["nsd"]["text"]) < high
+    none = found["Standard"]
+    assert (none["robust"]["text"], none["robust"]["sub"]) == ("0.00%", "0.00 … 0.04")
+    assert (none["worst_class"]["text"], none["worst_class"]["sub"]) == ("0.0%", "0.0 … 0.4")
+    assert none["nsd"]["text"] == "–"
+    assert "no image is right" in none["nsd"]["tip"]
+
+
+def test_claims_are_open_marks_on_both_pictures(open_page, zoo):
+    known = Card.model_validate_json((zoo / AW / CARD).read_bytes())
+    said = tuple(m.model_copy(update={"claimed": True}) for m in known.measures)
+    assert "Open marks" not in raw(open_page(COMPARE))
+    change(zoo / AW, measures=said, notes="Imported from a.zip. ")
+    app = open_page(COMPARE)
+    assert "Open marks: as an imported card claims, not measured here, and not ranked." in plain(raw(app))
+    for picture in ("compare_tradeoff", "compare_worst"):
+        symbols = {
+            place[0]: symbol
+            for trace in chart(app, picture)["data"]
+            for place, symbol in zip(trace.get("customdata") or (), trace["marker"]["symbol"], strict=False)
+        }
+        assert {name: symbol.endswith("-open") for name, symbol in symbols.items()} == {
+            AW: True, PGD: False, STANDARD: False
+        }  # fmt: skip

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
+from pages.ui import compare_cards
 from robust_core import data
 from robust_core.cards import Card
 from robust_core.checkpoints import CARD, WEIGHTS
+from robust_core.evaluation.timings import FILE
 from tests.pages.comparing import AW, COMPARE, PGD, STANDARD, alt, change, chart, rows, said
 
 
@@ -38,6 +41,9 @@ def test_the_matrix_has_each_network_under_its_own_attack(open_page):
     figure = chart(app, "compare_transfer")
     assert len(figure["layout"]["shapes"]) == 2
     assert "crafted on PGD-AT" in alt(app, "compare_transfer")
+    for told in ("First 50 test images", "PGD-2", "ε = 0.1", "step 0.125", "seed 0", "on the diagonal: white box",
+                 "Not those alone that every network gets right"):  # fmt: skip
+        assert told in said(app)
     app.multiselect(key="w_models").set_value([PGD]).run()
     assert "nobody to transfer to" in said(app)
 
@@ -79,3 +85,32 @@ def test_live_images_of_the_board_that_are_not_here_are_said(open_page, zoo):
     app = open_page(COMPARE, compare="steps", n_compare="50", most_steps="5", models=PGD)
     assert "Test images: fashion_mnist, SHA-256 9999" in said(app)
     assert f"First 50 test images of {images.name}" in said(app)
+
+
+def test_times_lie_beside_the_card_and_are_there_the_next_time(open_page, zoo):
+    compare_cards._costs.clear()
+    app = open_page(COMPARE, architecture="aw_net")
+    app.button(key="compare_time").click().run()
+    shown = rows(app)["AW-Net"]["ms"]["text"]
+    compare_cards._costs.clear()  # as after a restart
+    app = open_page(COMPARE, architecture="aw_net")
+    assert rows(app)["AW-Net"]["ms"]["text"] == shown
+    path = zoo / AW / FILE
+    kept = json.loads(path.read_text())
+    kept["cost"]["processor"] = "Abacus *9000*"
+    path.write_text(json.dumps(kept))
+    app = open_page(COMPARE, architecture="aw_net")
+    cell = rows(app)["AW-Net"]["ms"]
+    assert (cell["text"], cell["kind"], cell["more"]) == (shown, "elsewhere", "another machine")
+    assert "Timed on another machine (Abacus *9000*)" in said(app)
+    assert "Abacus *9000*" not in " ".join(caption.value for caption in app.caption)  # as Markdown it is disarmed
+    assert app.button(key="compare_time").label == "Time 1 network"
+
+
+def test_on_a_read_only_shelf_times_are_kept_in_memory_alone(open_page, zoo, monkeypatch):
+    compare_cards._costs.clear()
+    monkeypatch.setenv("ROBUSTLENS_LIBRARY", "read-only")
+    app = open_page(COMPARE, architecture="aw_net")
+    app.button(key="compare_time").click().run()
+    assert float(rows(app)["AW-Net"]["ms"]["text"]) > 0
+    assert not (zoo / AW / FILE).exists()

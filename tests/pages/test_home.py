@@ -96,3 +96,55 @@ def test_one_picture_holds_one_set_of_images_and_one_budget(open_page, zoo):
     drawn = {row[0] for trace in figure(app)["data"] for row in trace.get("customdata") or ()}
     assert drawn == {"fashion_mnist/standard", "fashion_mnist/pgd_at", "fashion_mnist/aw_net"}
     assert "on a board of their own: Mine." in texts(app)
+
+
+def claim(zoo, name):
+    """Its card as one that was imported with its figures, which are better than all that was measured here."""
+    path = zoo / name / CARD
+    card = json.loads(path.read_text())
+    for measure in card["measures"]:
+        measure |= {"claimed": True, "correct": 99, "class_correct": [10] * 9 + [9]}
+    path.write_text(json.dumps(card | {"notes": "Imported from a.zip. "}))
+
+
+def test_claims_of_imported_cards_are_marked_and_nowhere_the_best(open_page, zoo):
+    said = "as an imported card claims, not measured here"
+    assert said not in texts(open_page())
+    claim(zoo, "fashion_mnist/aw_net")
+    app = open_page()
+    chart = figure(app)
+    assert f"Open marks: {said}; Compare does not rank them." in texts(app)
+    drawn = {
+        place[0]: (symbol, text)
+        for trace in chart["data"]
+        for place, symbol, text in zip(
+            trace.get("customdata") or (), trace["marker"]["symbol"], trace.get("text") or (), strict=False
+        )
+    }
+    assert {name: symbol.endswith("-open") for name, (symbol, _) in drawn.items()} == {
+        "fashion_mnist/standard": False, "fashion_mnist/pgd_at": False, "fashion_mnist/aw_net": True,
+    }  # fmt: skip
+    assert said in drawn["fashion_mnist/aw_net"][1]
+    assert said not in drawn["fashion_mnist/pgd_at"][1]
+    assert "as a card claims" in [trace.get("name") for trace in chart["data"]]
+    assert "Best W-Robust: PGD-AT, 70.0%" in chart["layout"]["meta"]["alt"]
+    assert "soft label of the picture above, PGD-AT as teacher" in texts(app)
+
+
+def test_claims_do_not_decide_whose_board_is_shown(open_page, zoo):
+    for name in ("one", "two", "three", "four"):
+        shutil.copytree(zoo / "fashion_mnist/pgd_at", zoo / "brought" / name)
+        claim(zoo, f"brought/{name}")
+        path = zoo / "brought" / name / CARD
+        path.write_text(path.read_text().replace('"eps": 0.1', '"eps": 0.2').replace('"eps":0.1', '"eps":0.2'))
+    drawn = {row[0] for trace in figure(open_page())["data"] for row in trace.get("customdata") or ()}
+    assert drawn == {"fashion_mnist/standard", "fashion_mnist/pgd_at", "fashion_mnist/aw_net"}
+
+
+def test_many_networks_do_not_push_the_routed_one_out_of_its_card(open_page, zoo):
+    for name in ("a", "b", "c", "d"):
+        shutil.copytree(zoo / "fashion_mnist/pgd_at", zoo / "brought" / name)
+        claim(zoo, f"brought/{name}")
+    shown = texts(open_page())
+    assert "P(type = adversarial)" in shown
+    assert "No routed network here yet" not in shown

@@ -241,3 +241,14 @@ def test_what_people_wrote_is_no_markup(zoo, library) -> None:
     said = " ".join(e.value for kind in (app.warning, app.caption, app.info, app.error) for e in kind)
     assert "evil" in said
     assert "](" not in re.sub(r"\\.", "", said)
+
+
+def test_figures_that_came_with_a_card_are_called_claims(zoo, library) -> None:
+    path = zoo / NAME / CARD
+    card = json.loads(path.read_text())
+    for measure in card["measures"]:
+        measure["claimed"] = True
+    path.write_text(json.dumps(card | {"notes": "Imported from a.zip. "}))
+    app = library(model=NAME)
+    assert "its card claims 80.0% clean, 60.0% PGD-20" in words(app)
+    assert sum(told.startswith("its card claims") for told in table(app)["Measured"]) == 1

@@ -29,7 +29,7 @@ def show_board(
     style: str,
     key: str,
 ) -> None:
-    """columns: key, label, help, sorts. rows: id, chosen, muted, cells (text, and sub, tip, kind, low, at, high).
+    """columns: key, label, help, sorts. rows: id, chosen, muted, cells (text, and sub, more, tip, kind, low, at, high).
 
     sort: the column that orders them. full: no more can be chosen. on_sort gets a column's key, on_toggle a row's id.
     style: CSS variables of the theme's colours.

@@ -40,6 +40,7 @@ export default function (component) {
     if (cell.tip) td.title = cell.tip;
     td.append(make("b", cell.text));
     if (cell.sub) td.append(make("small", cell.sub));
+    if (cell.more) td.append(make("small", cell.more));
     if (cell.at !== undefined) {
       const bar = make("i", undefined, "bar");
       const fill = make("u"), reach = make("s");

@@ -1,0 +1,73 @@
+"""Networks as marks, alike in every picture: colour by objective, symbol by architecture, open where it is a claim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from robust_core.charts.theme import Theme, faded
+from robust_core.models import ARCHITECTURES
+
+CLAIM = "as an imported card claims, not measured here"
+Interval = tuple[float, float]  # lower, upper, in [0, 1]
+
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "pentagon", "hexagram", "cross", "star")
+OBJECTIVES = ("adversarial", "standard", "trades", "mtard", "b_mtard", "absld", "rslad", "ard")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """One mark. clean, robust, worst_class (robust accuracy of the worst class): shares in [0, 1].
+
+    attack says in words what `robust` was measured with, its ε and settings included; n: images measured on. claimed:
+    nobody here has measured the figures, they came with an imported card.
+    """
+
+    id: str
+    name: str
+    clean: float
+    robust: float
+    worst_class: float | None = None
+    architecture: str = ""
+    method: str = ""
+    n: int = 0
+    attack: str = ""
+    eps: str = ""
+    seed: int | None = None
+    clean_interval: Interval | None = None
+    robust_interval: Interval | None = None
+    claimed: bool = False
+
+    @property
+    def w_robust(self) -> float:
+        return (self.clean + self.robust) / 2
+
+
+def method_colour(method: str, look: Theme) -> str:
+    """The colour of an objective, the same on every page; one nobody listed is grey."""
+    return look.categories[OBJECTIVES.index(method)] if method in OBJECTIVES else look.muted
+
+
+def architecture_symbol(architecture: str) -> str:
+    """The symbol of an architecture, the same on every page; the explorer's own three are never alike."""
+    order = list(dict.fromkeys(["residual", "aw_net", "moe", *ARCHITECTURES.names()]))
+    return SYMBOLS[order.index(architecture) % len(SYMBOLS)] if architecture in order else SYMBOLS[-1]
+
+
+def marker(points: Sequence[Checkpoint], symbol: str, selected: str | None, look: Theme) -> dict[str, Any]:
+    """How the marks are drawn, but for their size. An open symbol has the colour of its outline, so that the selected
+    one is told by its width alone."""
+
+    def width(p: Checkpoint) -> float:
+        return (4 if p.claimed else 2.5) if p.id == selected else (2 if p.claimed else 1)
+
+    return {
+        "symbol": [f"{symbol}-open" if p.claimed else symbol for p in points],
+        "color": [faded(method_colour(p.method, look), 0.85) for p in points],
+        "line": {
+            "color": [look.ink if p.id == selected else look.page for p in points],
+            "width": [width(p) for p in points],
+        },
+        "opacity": 1,
+    }
