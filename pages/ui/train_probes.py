@@ -6,7 +6,7 @@ import html
 
 import streamlit as st
 
-from pages.ui.frame import colours
+from pages.ui.frame import colours, look
 from pages.ui.memory import remember
 from pages.ui.pictures import data_url
 from pages.ui.served import test_images
@@ -30,17 +30,18 @@ def probes(run: Watched) -> None:
         return
     images = test_images(name)
     chosen = pictures(images)
+    key = (*found, name)
     try:
-        shown = remember(
-            ("probe", *found, name), lambda: probe(run.folder, run.recipe, images.subset(chosen)), private=False
-        )
-        st.session_state[_LAST] = (run.name, shown)
+        shown = remember(("probe", *key), lambda: probe(run.folder, run.recipe, images.subset(chosen)), private=False)
+        # The weights stay for many looks; their pictures are not to be made at each.
+        grid = remember(("probe_grid", *key, look().name), lambda: _grid(shown, images), private=False)
+        st.session_state[_LAST] = (run.name, shown, grid)
     except UserError:
-        name_, shown = st.session_state.get(_LAST, ("", None))
-        if name_ != run.name or shown is None:
+        of, shown, grid = st.session_state.get(_LAST, ("", None, ""))
+        if of != run.name or shown is None:
             return
     st.markdown("#### What it sees")
-    st.html(_grid(shown, images))
+    st.html(grid)
     st.caption(_told(shown, name, chosen))
 
 
