@@ -96,6 +96,8 @@ def _visitor(url: str, run: str, seconds: float) -> Iterator[dict[str, int]]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
         yield told
         told |= json.loads(client.communicate(timeout=120)[0].splitlines()[-1])
+        if not told["asked"]:
+            sys.exit("the visitor was never asked to look again: nothing was watched, so nothing was measured")
 
 
 def _rate(folder: Path, seconds: float) -> float:

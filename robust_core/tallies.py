@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+MOST = 10**9  # images; a count beyond is a slip, or there to break who reckons with it
+
 
 class Tally(BaseModel):
     """How many of n images a network gets right, overall and per class. Counts, not shares."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    n: int = Field(gt=0)
+    n: int = Field(gt=0, le=MOST)
     correct: int = Field(ge=0)
     class_n: tuple[int, ...]
     class_correct: tuple[int, ...]

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks import plain
+from benchmarks import evaluation, plain
 from benchmarks.evaluation import growth, quick
+from benchmarks.official import held
 from benchmarks.training_step import CASES, EPS, Ours
+from robust_core.cards import Evaluation
+from robust_core.checkpoints import WEIGHTS, Checkpoint
+from robust_core.evaluation.ensemble import evaluate
 from robust_core.evaluation.plan import plan_for
 from robust_core.models import build
 from robust_core.types import ImageSet
 from tests.conftest import TINY
+from tests.evaluation import claims
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -44,7 +51,9 @@ def test_the_plain_network_is_the_network(loop: bool, images: torch.Tensor) -> N
     torch.testing.assert_close(p_type, net.trace(images).route.p_type)
 
 
-def test_the_growth_of_an_evaluation_is_of_that_many_images_and_a_quick_plan_is_ours_alone(small: ImageSet) -> None:
+def test_the_growth_of_an_evaluation_is_of_that_many_images_and_a_quick_plan_is_ours_alone(
+    small: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     net = build("residual", in_channels=1, num_classes=10, seed=0, **TINY).eval()
     whole = plan_for(net, small.shape, ["table", "autoattack"])
     short = quick(whole)
@@ -52,6 +61,30 @@ def test_the_growth_of_an_evaluation_is_of_that_many_images_and_a_quick_plan_is_
     assert set(short.groups) == set(whole.groups)
     assert max(chosen.steps for chosen in short.attacks.values() if "steps" in chosen.used) <= 5
     assert short.attacks["square"].queries <= 100
+    asked = []
+    monkeypatch.setattr(evaluation, "evaluate", lambda *given, n: asked.append(n) or evaluate(*given, n=n))
     lines = growth(net, small, replace(short, groups={"table": ("fgsm",)}), [8, 24])
+    assert asked == [8, 8, 24]
     assert [line["images"] for line in lines] == [8, 24]
-    assert all(line["cpu_ms_image"] >= 0 for line in lines)
+    assert all(line["seconds"] > 0 for line in lines)
+
+
+def test_only_an_evaluation_made_here_of_these_weights_and_images_is_laid_beside_the_official_one(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / WEIGHTS).write_bytes(b"weights")
+    sha = hashlib.sha256(b"weights").hexdigest()
+    good = claims.evaluation(claims.tally(9, 9, 9, 9), claims.tally(5, 5, 5, 5), sha=sha, plan=("table", "autoattack"))
+    other = [
+        good.model_copy(update={"claimed": True}),
+        good.model_copy(update={"weights_sha256": "0" * 64}),
+        claims.evaluation(good.clean, good.worst, sha=sha),  # without AutoAttack
+    ]
+
+    def found(*evaluations: Evaluation) -> Checkpoint:
+        return Checkpoint(name="a/b", folder=tmp_path, card=claims.card(sha=sha, evaluations=evaluations))
+
+    for one in other:
+        assert held(found(one), good.clean.n) is None
+    assert held(found(good), good.clean.n + 1) is None
+    assert held(found(good, *other), good.clean.n) == good

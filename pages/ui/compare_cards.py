@@ -166,10 +166,9 @@ def untimed(shown: Shown) -> list[Row]:
     return [one for one in shown.rows if one.cost is None or not one.cost.here]
 
 
-def measure_costs(shown: Shown) -> None:
-    """Of every row on screen that has none of this machine, one after the other; what is found is kept if it is
+def measure_costs(shown: Shown, todo: list[Row]) -> None:
+    """Of these rows, one after the other; what is found is kept if it is
     stopped: beside the card where this server's library may be changed, and until the app ends."""
-    todo = untimed(shown)
     asks = REPEATS + 2 + max(3, REPEATS // 6) + 2
     with Progress(f"Timing {len(todo)} networks, one after the other", asks * len(todo)) as tick:
         for one in todo:

@@ -72,17 +72,22 @@ def _times(shown: Shown) -> None:
     missing = len(untimed(shown))
     if missing:
         word = "network" if missing == 1 else "networks"
-        told = "Multiply-adds and milliseconds: each is loaded and asked some forty times. Kept beside its card."
+        told = "Multiply-adds and milliseconds: each is loaded and asked some forty times."
         if st.button(f"Time {missing} {word}", icon=":material/timer:", key="compare_time", help=told):
-            measure_costs(shown)
+            measure_costs(shown, untimed(shown))
+            st.rerun()
+    elif shown.rows:
+        told = "A time taken beside other work is too long: each network is loaded and asked again."
+        if st.button("Time again", icon=":material/timer:", key="compare_time_again", help=told, type="tertiary"):
+            measure_costs(shown, list(shown.rows))
             st.rerun()
     costs = [one.cost for one in shown.rows if one.cost]
     here = [one for one in costs if one.here]
     if here:
-        told = (
-            f"ms / image: one image alone, {here[0].describe()}, the frozen view that the pages use; below it, of one "
-        )
-        st.caption(verbatim(f"{told}image in a batch of {here[0].batch}."))
+        alike = len({one.describe() for one in here}) == 1
+        how = here[0].describe() if alike else "on this machine, not all alike: how, says each one's tooltip"
+        told = f"ms / image: one image alone, {how}, the frozen view that the pages use; below it, of one in a batch."
+        st.caption(verbatim(told))
     if len(here) < len(costs):
         names = ", ".join(sorted({one.processor or "an unknown processor" for one in costs if not one.here}))
         told = (

@@ -33,6 +33,8 @@ def told(net: Served) -> str:
     """The network's card in a line: size, accuracies, what they were measured with."""
     card = net.card
     words = [f"{card.parameters / 1e6:.2f} M parameters"]
+    if any(measure and measure.claimed for measure in (card.clean, card.robust)):
+        words.append("its card claims")
     if card.clean:
         words.append(f"clean {card.clean.accuracy:.1%}")
     if card.robust and card.robust.attack:

@@ -67,16 +67,18 @@ def fitting(role: str, task: Task) -> tuple[dict[str, Checkpoint], str]:
         alike = [c for c in alike if c.card.robust is None or c.card.robust.accuracy > chance]
         if not alike:
             return {}, "those that know these images fall to attacks. Train one with PGD-AT first."
-    return {c.name: c for c in sorted(alike, key=lambda c: -_good(role, c))}, ""
+    return {c.name: c for c in sorted(alike, key=lambda c: _good(role, c), reverse=True)}, ""
 
 
-def _good(role: str, found: Checkpoint) -> float:
+def _good(role: str, found: Checkpoint) -> tuple[bool, float]:
+    """What was measured here goes before what an imported card claims."""
     measure = found.card.clean if role == "clean" else found.card.robust
-    return measure.accuracy if measure else 0.0
+    return (not measure.claimed, measure.accuracy) if measure else (False, -1.0)
 
 
 def _said(found: Checkpoint) -> str:
     card = found.card
     words = [f"clean {card.clean.accuracy:.1%}"] if card.clean else []
     words += [f"robust {card.robust.accuracy:.1%}"] if card.robust else []
-    return f"{card.title} ({', '.join(words) or 'not measured'})"
+    claims = "its card claims " if any(m and m.claimed for m in (card.clean, card.robust)) else ""
+    return f"{card.title} ({claims}{', '.join(words) or 'not measured'})"

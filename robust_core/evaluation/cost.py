@@ -48,7 +48,7 @@ class Cost(BaseModel):
     @property
     def here(self) -> bool:
         """Was it timed on this machine's processor? Milliseconds of another one say nothing beside these."""
-        return self.processor == processor(self.device)
+        return bool(self.processor) and self.processor == processor(self.device)
 
     def describe(self) -> str:
         """How it was measured, in one line."""
@@ -64,13 +64,16 @@ class Cost(BaseModel):
 def processor(device: str = "cpu") -> str:
     """The name of what computes on this machine, as "AMD EPYC 7R13 Processor"; "" where the system does not tell."""
     if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device) if torch.cuda.is_available() else ""
+        number = int(device.partition(":")[2] or 0)
+        return torch.cuda.get_device_name(number) if number < torch.cuda.device_count() else ""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
             named = next((line.partition(":")[2] for line in lines if line.startswith("model name")), "")
     except OSError:
         named = ""
-    return (named.strip() or platform.processor() or platform.machine())[:120]
+    told = named.strip() or platform.processor()
+    # The name of an architecture alone would make two machines of different speed one.
+    return "" if told in ("", platform.machine(), "arm", "i386") else told[:120]
 
 
 def cost(

@@ -20,6 +20,7 @@ from robust_core import checkpoints, data
 from robust_core.cards import IMPORTED
 from robust_core.checkpoints import CARD, HISTORY, RECIPE, WEIGHTS, Card, Checkpoint, write_card
 from robust_core.data.archive import is_junk
+from robust_core.evaluation.timings import FILE as TIMES
 from robust_core.folders import write_whole
 from robust_core.library.arriving import place_of, room, settle
 from robust_core.library.limits import plain, refuse_hidden, refuse_monstrous, refuse_when_read_only
@@ -89,7 +90,7 @@ def _read(content: bytes, file: str) -> tuple[str, dict[str, bytes]]:
             # Not info.is_dir(): that fails at an entry without a name.
             infos = [info for info in packed.infolist() if not info.filename.endswith("/")]
             _check_sizes(infos, len(content), file)
-            kept = [info for info in infos if not is_junk(PurePosixPath(info.filename.replace("\\", "/")).parts)]
+            kept = [info for info in infos if not _passed_over(info)]
             names = {info.filename: _known_name(info, file) for info in kept}
             folders = {PurePosixPath(name).parent.as_posix() for name in names}
             if len(folders) > 1 or len(set(names.values())) < len(names):
@@ -102,6 +103,12 @@ def _read(content: bytes, file: str) -> tuple[str, dict[str, bytes]]:
     if missing := [name for name in (CARD, WEIGHTS) if name not in files]:
         raise UserError(f"{file} lacks {' and '.join(missing)}: it is not a finished run")
     return folders.pop().removeprefix("."), files
+
+
+def _passed_over(info: zipfile.ZipInfo) -> bool:
+    """What systems put into folders, and what was timed on another machine."""
+    parts = PurePosixPath(info.filename.replace("\\", "/")).parts
+    return is_junk(parts) or parts[-1:] == (TIMES,)
 
 
 def _check_sizes(infos: list[zipfile.ZipInfo], size: int, file: str) -> None:

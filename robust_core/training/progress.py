@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -33,9 +32,12 @@ class Progress:
     n: int | None = None
 
 
+LONGEST = 1e12  # seconds; an integer of a history may be larger than any float
+
+
 def span(value: object) -> float | None:
-    """Seconds that can have passed, or can be left: a finite number ≥ 0; None for anything else a history may hold."""
-    return float(value) if isinstance(value, (int, float)) and 0 <= value < math.inf else None
+    """Seconds that can have passed, or can be left: in [0, LONGEST]; None for anything else a history may hold."""
+    return float(value) if isinstance(value, (int, float)) and 0 <= value <= LONGEST else None
 
 
 def read_progress(folder: Path) -> Progress:

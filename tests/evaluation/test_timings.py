@@ -62,6 +62,21 @@ def test_figures_that_cannot_be_are_not_believed(tmp_path: Path, wrong: dict[str
     assert read_cost(tmp_path, card()) == cost()  # as a later version may write it
 
 
+def test_where_the_processor_has_no_name_nothing_was_timed_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two machines of one architecture are not one machine."""
+    assert cost().here == bool(processor())
+    for module, name in (("platform", "processor"), ("platform", "machine")):
+        monkeypatch.setattr(f"{module}.{name}", lambda: "aarch64")
+    monkeypatch.setattr("builtins.open", lambda *_, **__: (_ for _ in ()).throw(OSError("no such file")))
+    processor.cache_clear()
+    try:
+        assert processor() == ""
+        assert not cost(processor="").here
+        assert processor("cuda:99") == ""
+    finally:
+        processor.cache_clear()
+
+
 def test_a_folder_that_cannot_be_written_to_is_no_error(tmp_path: Path) -> None:
     assert not write_cost(tmp_path / "gone", card(), cost())
     (tmp_path / FILE).mkdir()  # stands in the way, whoever we are

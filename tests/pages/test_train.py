@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.ui import train_probes
 from robust_core import checkpoints
 from robust_core.checkpoints import CARD, HISTORY, RECIPE, STATE
 from robust_core.training import control
@@ -69,6 +70,19 @@ def test_with_no_run_a_shipped_history_is_alive_and_presets_are_a_click_away(run
     assert "the weights of the best epoch" in captions(app)
     assert "All runs" not in told(app)
     assert links(app)["Open in Perturb"].endswith("model=fashion_mnist%2Fpgd_at")
+
+
+def test_pictures_of_what_a_run_sees_are_made_once_a_state_and_look(runs, open_page, monkeypatch):
+    made, real = [], train_probes._grid
+    monkeypatch.setattr(train_probes, "_grid", lambda *given: made.append(given) or real(*given))
+    app = open_page(TRAIN)
+    shown = [element.proto.body for element in app.get("html") if '<div class="rl-probes"' in element.proto.body]
+    assert len(shown) == len(made) == 1
+    app.run()
+    assert [
+        element.proto.body for element in app.get("html") if '<div class="rl-probes"' in element.proto.body
+    ] == shown
+    assert len(made) == 1
 
 
 def test_nothing_at_all(zoo, open_page):
