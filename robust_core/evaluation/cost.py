@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import time
 from collections.abc import Callable
@@ -62,7 +63,10 @@ class Cost(BaseModel):
 
 @lru_cache(maxsize=8)
 def processor(device: str = "cpu") -> str:
-    """The name of what computes on this machine, as "AMD EPYC 7R13 Processor"; "" where the system does not tell."""
+    """The name of what computes on this machine, as "AMD EPYC 7R13 Processor".
+
+    Where the system does not tell it: the architecture, and a number for this machine. "" where nothing is known.
+    """
     if device.startswith("cuda"):
         number = int(device.partition(":")[2] or 0)
         return torch.cuda.get_device_name(number) if number < torch.cuda.device_count() else ""
@@ -72,8 +76,11 @@ def processor(device: str = "cpu") -> str:
     except OSError:
         named = ""
     told = named.strip() or platform.processor()
+    if told not in ("", platform.machine(), "arm", "i386"):
+        return told[:120]
     # The name of an architecture alone would make two machines of different speed one.
-    return "" if told in ("", platform.machine(), "arm", "i386") else told[:120]
+    node = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+    return f"{platform.machine()[:40]}, machine {node}" if platform.node() else ""
 
 
 def cost(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 from datetime import date
 from pathlib import Path
 
@@ -62,17 +63,23 @@ def test_figures_that_cannot_be_are_not_believed(tmp_path: Path, wrong: dict[str
     assert read_cost(tmp_path, card()) == cost()  # as a later version may write it
 
 
-def test_where_the_processor_has_no_name_nothing_was_timed_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_processor_has_no_name_a_machine_knows_itself_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two machines of one architecture are not one machine."""
-    assert cost().here == bool(processor())
-    for module, name in (("platform", "processor"), ("platform", "machine")):
-        monkeypatch.setattr(f"{module}.{name}", lambda: "aarch64")
+    assert cost().here
+    for name in ("processor", "machine"):
+        monkeypatch.setattr(platform, name, lambda: "aarch64")
     monkeypatch.setattr("builtins.open", lambda *_, **__: (_ for _ in ()).throw(OSError("no such file")))
-    processor.cache_clear()
+    told = {}
     try:
-        assert processor() == ""
-        assert not cost(processor="").here
-        assert processor("cuda:99") == ""
+        for node in ("one", "other", ""):
+            monkeypatch.setattr(platform, "node", lambda node=node: node)
+            processor.cache_clear()
+            told[node] = processor()
+            assert cost(processor=told[node]).here == bool(node)
+            assert not cost(processor="aarch64").here
+        assert len(set(told.values())) == 3
+        assert told[""] == processor("cuda:99") == ""
+        assert "one" not in told["one"]  # nobody's host name goes into a file
     finally:
         processor.cache_clear()
 

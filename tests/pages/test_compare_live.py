@@ -60,6 +60,23 @@ def test_times_are_measured_on_request_and_kept(open_page):
     assert not [b for b in app.button if b.key == "compare_time"]
 
 
+def test_a_time_can_be_taken_again(open_page, zoo):
+    """One that was taken beside other work would else stay for ever."""
+    compare_cards._costs.clear()
+    app = open_page(COMPARE, architecture="aw_net")
+    app.button(key="compare_time").click().run()
+    compare_cards._costs.clear()
+    path = zoo / AW / FILE
+    kept = json.loads(path.read_text())
+    kept["cost"]["one_ms"] = 99999.0
+    path.write_text(json.dumps(kept))
+    app = open_page(COMPARE, architecture="aw_net")
+    assert rows(app)["AW-Net"]["ms"]["text"] == "99999.00"
+    app.button(key="compare_time_again").click().run()
+    assert float(rows(app)["AW-Net"]["ms"]["text"]) < 99999
+    assert json.loads(path.read_text())["cost"]["one_ms"] < 99999
+
+
 def test_a_checkpoint_that_goes_while_it_is_shown(open_page, zoo):
     app = open_page(COMPARE, compare="steps", n_compare="50", most_steps="5", models=f"{PGD},standard")
     (zoo / STANDARD / WEIGHTS).unlink()
