@@ -21,6 +21,7 @@ from robust_core.evaluation import command as evaluation_command
 from robust_core.evaluation.accuracy import measure
 from robust_core.evaluation.stored import check_fit, held, put_in_card
 from robust_core.frozen import frozen
+from robust_core.library import commands as library_commands
 from robust_core.training import commands, control
 from robust_core.training.device import choose_device, settled
 from robust_core.training.fit import fitting_teachers
@@ -33,7 +34,8 @@ from robust_core.training.work import Work, working
 from robust_core.types import Classifier, Splits, UserError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train, list, measure and attack networks.")
-app.registered_commands.extend(commands.app.registered_commands)
+for room in (commands, library_commands):
+    app.registered_commands.extend(room.app.registered_commands)
 evaluation_command.register(app, choose_device)
 DataName = Annotated[str, typer.Option("--data", help="data set whose test images to take; the card's by default")]
 Device = Annotated[str, typer.Option(help="auto, cuda, mps or cpu")]

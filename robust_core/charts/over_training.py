@@ -26,8 +26,7 @@ def fairness(
     """
     if not 1 <= len(runs) <= len(DASHES):
         raise UserError(f"one or two runs can be drawn together; got {len(runs)}")
-    chart = figure(look, height=270, alt="", hovermode="closest", margin_t=52)
-    chart.update_layout(legend={"y": 1, "yref": "container", "yanchor": "top"})
+    chart = _room(look, height=270, runs=len(runs))
     said, last = [], 1
     for (run, told), dash in zip(runs, DASHES, strict=False):
         last = max(last, len(told.epochs))
@@ -85,6 +84,14 @@ def _curve(
     )  # fmt: skip
 
 
+def _room(look: Theme, *, height: int, runs: int) -> go.Figure:
+    """An empty figure with its legend on top: a row for each run, at any width of the page."""
+    rows = 28 * (runs - 1)
+    chart = figure(look, height=height + rows, alt="", hovermode="closest", margin_t=52 + rows)
+    two = {"entrywidth": 0.45, "entrywidthmode": "fraction"} if runs > 1 else {}
+    return chart.update_layout(legend={"y": 1, "yref": "container", "yanchor": "top"} | two)
+
+
 def balances(runs: Sequence[tuple[str, Story]], *, look: Theme = LIGHT) -> go.Figure:
     """Two teachers over the steps: temperatures, entropies, loss weights, normalised losses; a second run is dotted.
 
@@ -98,11 +105,10 @@ def balances(runs: Sequence[tuple[str, Story]], *, look: Theme = LIGHT) -> go.Fi
         ("weights of the losses", "w_nat", "w_adv"),
         ("losses, relative to the first step", "normalised_nat", "normalised_adv"),
     )
-    chart = figure(look, height=430, alt="", hovermode="closest", margin_t=52)
-    chart.update_layout(legend={"y": 1, "yref": "container", "yanchor": "top"})
+    chart = _room(look, height=440, runs=len(runs))
     said = []
     for n, (title, nat, adv) in enumerate(panels):
-        number, left, top = str(n + 1) if n else "", (n % 2) * 0.53, 1 - (n // 2) * 0.56
+        number, left, top = str(n + 1) if n else "", (n % 2) * 0.53, 1 - (n // 2) * 0.58
         for (run, told), dash in zip(runs, DASHES, strict=False):
             for key, word, colour in ((nat, "accurate teacher", look.clean), (adv, "robust teacher", look.adversarial)):
                 if key not in told.balances:
@@ -123,7 +129,7 @@ def balances(runs: Sequence[tuple[str, Story]], *, look: Theme = LIGHT) -> go.Fi
         across = axis(
             look, "step" if n > 1 else "", domain=[left, left + 0.47], anchor=f"y{number}", showgrid=False, nticks=6
         )
-        up = axis(look, domain=[max(top - 0.44, 0), top], anchor=f"x{number}", nticks=5)
+        up = axis(look, domain=[max(top - 0.42, 0), top], anchor=f"x{number}", nticks=5)
         chart.update_layout({f"xaxis{number}": across | ({"matches": "x"} if n else {}), f"yaxis{number}": up})
         headline(chart, title, left, look, y=top)
     chart.layout.meta = {"alt": f"Balances over the steps, at the end: {', '.join(said) or 'nothing told yet'}."}

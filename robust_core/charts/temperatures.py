@@ -104,7 +104,13 @@ def _one_map(
     )  # fmt: skip
     last = max(len(told.epochs), 1)
     ends = axis(
-        look, "epoch", domain=across, anchor=f"y{number}", range=[0.5, last + 0.5], showgrid=False, tickformat="d"
+        look,
+        "epoch" if up[0] < 0.01 else "",
+        domain=across,
+        anchor=f"y{number}",
+        range=[0.5, last + 0.5],
+        showgrid=False,
+        tickformat="d",
     )
     ends |= {"nticks": min(last, 10) + 1} if last > 1 else {"tickvals": [1]}
     rows: dict[str, Any] = axis(
@@ -191,7 +197,8 @@ def class_bars(
             mean = np.nanmean(values) if np.isfinite(values).any() else np.nan
             if "risk" in key and np.isfinite(mean):
                 line = {"color": colour, "width": 1, "dash": "dot"}
-                chart.add_shape(type="line", xref=f"x{number}", yref="paper", x0=mean, x1=mean, y0=0, y1=1, line=line)
+                where = {"xref": f"x{number}", "yref": "paper", "x0": mean, "x1": mean, "y0": 0, "y1": 1}
+                chart.add_shape(type="line", line=line, layer="below", opacity=0.55, **where)  # under the figures
             said.append(f"{name} {title} {_ends(values, names)}")
         width = 1 / len(parts)
         domain = [n * width, (n + 1) * width - (0.03 if n < len(parts) - 1 else 0)]

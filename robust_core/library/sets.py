@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Int64, UInt8
@@ -79,7 +80,7 @@ def problems() -> list[own.Found]:
 
 
 def bring(
-    content: bytes,
+    content: bytes | Path,
     *,
     file: str,
     title: str,
@@ -90,8 +91,9 @@ def bring(
 ) -> tuple[own.OwnSet, tuple[str, ...]]:
     """Keeps the images of a zip as a data set of the user's own; returns it, and each file left out with its reason.
 
-    title: as people call it; its name is made from that. licence and source: as the user says. size: (height, width),
-    None as `read_zip` does. Raises UserError, and leaves nothing, for a zip that cannot be taken, and a name in use.
+    content: the zip's bytes, or the path of a zip or folder; file: its name, as told where it is refused. title: as
+    people call it; the set's name is made from that. licence and source: as the user says. size: (height, width), None
+    as `read_zip` does. Raises UserError, and leaves nothing, for what cannot be taken, and a name in use.
     """
     refuse_when_read_only()
     refuse_when_full()
@@ -104,13 +106,20 @@ def bring(
         else f"imported from {plain(file, 'the file', most=200)}"
     )
     licence = plain(licence, "the licence", most=200) if licence.strip() else ""
-    loaded = data.read_zip(io.BytesIO(content), size=size, name=file, progress=progress, limits=LIMITS)
+    loaded = _read(content, file, size, progress)
     classes = loaded.splits.train.class_names
     if len(classes) > CLASSES:
         raise UserError(f"{file}: {len(classes)} classes are too many, at most {CLASSES} are taken")
     for each in classes:
         plain(each, f"{file}: a class's folder name")
     return own.keep(loaded.splits, name=name, title=title, source=source, licence=licence), loaded.skipped
+
+
+def _read(content: bytes | Path, file: str, size: tuple[int, int] | None, progress: Progress | None) -> data.Loaded:
+    if isinstance(content, Path) and content.is_dir():
+        return data.read_folder(content, size=size, name=file, progress=progress)
+    packed = content if isinstance(content, Path) else io.BytesIO(content)
+    return data.read_zip(packed, size=size, name=file, progress=progress, limits=LIMITS)
 
 
 def delete(name: str) -> Trashed:

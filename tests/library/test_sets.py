@@ -3,8 +3,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from robust_core import data
+from robust_core.__main__ import app
 from robust_core.data import cache_folder, fashion_mnist
 from robust_core.library import sets, trash
 from robust_core.types import UserError
@@ -114,3 +116,23 @@ def test_read_only_changes_nothing(zoo: Path, pack, animals, monkeypatch: pytest
         with pytest.raises(UserError, match="read-only"):
             act()
     assert "pets" in data.DATASETS.names()
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_the_command_line_brings_a_folder_or_a_zip(zoo: Path, tmp_path: Path, pack, animals, form: str) -> None:
+    packed = pack({**animals, "cat/notes.txt": b"x"})
+    if form == "folder":
+        zipfile.ZipFile(packed).extractall(tmp_path / "my pets")
+    path = tmp_path / "my pets" if form == "folder" else packed.rename(tmp_path / "my pets.zip")
+    told = CliRunner().invoke(app, ["import-images", str(path), "--licence", "CC0"], catch_exceptions=False).output
+    assert "my_pets: 16 training and 4 test images, 3 × 6 × 8" in told
+    assert "notes.txt" in told
+    assert str(tmp_path) not in data.DATASETS["my_pets"].source  # a path is nobody else's business
+    assert len(data.load("my_pets").test) == 4
+    with pytest.raises(UserError, match="there is a data set 'my_pets' already"):
+        CliRunner().invoke(app, ["import-images", str(path)], catch_exceptions=False)
+
+
+def test_the_command_line_says_that_nothing_is_there(zoo: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no zip at"):
+        CliRunner().invoke(app, ["import-images", str(tmp_path / "none.zip")], catch_exceptions=False)
