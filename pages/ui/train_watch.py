@@ -167,7 +167,8 @@ def _state(run: Watched, log: Log) -> None:
             icon=":material/pause:",
         )
     elif run.status == "queued":
-        place = f", place {seen.place}" if seen and seen.place else ""
+        now = next((one.place for one in control.runs() if one.folder == run.folder), None)  # others come and go
+        place = f", place {now}" if now else ""
         st.info(f"Waits for its turn{place}: {limits().running} at a time.", icon=":material/hourglass_empty:")
     elif run.status == "running" and not log.steps:
         st.caption(

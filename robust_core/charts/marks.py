@@ -13,7 +13,7 @@ CLAIM = "as an imported card claims, not measured here"
 Interval = tuple[float, float]  # lower, upper, in [0, 1]
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "pentagon", "hexagram", "cross", "star")
-OBJECTIVES = ("adversarial", "standard", "trades", "mtard", "b_mtard", "absld", "rslad", "ard")
+OBJECTIVES = ("adversarial", "standard", "trades", "mtard", "b_mtard", "absld", "rslad", "fair_rslad")
 
 
 @dataclass(frozen=True, kw_only=True)
