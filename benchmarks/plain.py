@@ -100,8 +100,8 @@ class Step:
             with torch.no_grad():
                 robust = self.teachers["robust"](x_adv).softmax(dim=1)
             nat, adv = _kl(soft.softmax(dim=1), clean), _kl(robust, adversarial)
-            loss = self.w_nat * nat + (1 - self.w_nat) * adv
             self._balance(nat.item(), adv.item())
+            loss = self.w_nat * nat + (1 - self.w_nat) * adv
         if typed:
             told = enumerate((own, own_adv))
             loss = loss + sum(F.nll_loss(p.log(), torch.full_like(y, kind)) for kind, p in told) / 2

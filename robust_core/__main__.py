@@ -55,11 +55,17 @@ def train(
     with ranks.joined(choose_device(device)) as where:
         ready = _made_ready(chosen, where)
         with ranks.agreed():
-            if ranks.rank() == 0:
+            if ranks.rank() == 0 and not _broke_off(run_, settled(chosen, where)):
                 Run.create(run_.folder, settled(chosen, where))
         with working(run_) as work:
             _train(run_, work, *ready)
     _say_if_stopped(run_, work)
+
+
+def _broke_off(run_: Run, recipe: Recipe) -> bool:
+    """Is this the run that torchrun starts again, by the same command, after one of its processes was killed?"""
+    begun = (run_.folder / checkpoints.RECIPE).is_file() and not (run_.folder / checkpoints.CARD).is_file()
+    return ranks.together() and begun and run_.recipe == recipe
 
 
 @app.command()

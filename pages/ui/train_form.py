@@ -16,7 +16,7 @@ from pages.ui.train_teachers import pick_teachers
 from robust_core import data
 from robust_core.batches import cores
 from robust_core.data import cache_folder
-from robust_core.methods import OBJECTIVES
+from robust_core.methods import OBJECTIVES, options_of
 from robust_core.models import ARCHITECTURES
 from robust_core.models import NOT_OPTIONS as GIVEN
 from robust_core.training.device import choose_device, choose_precision
@@ -134,7 +134,7 @@ def _objective(recipe: Recipe) -> None:
         "Objective", names, key=_at("objective.name", recipe.objective.name), on_change=_put,
         args=("objective.name", _fit_objective), format_func=lambda name: OBJECTIVE_WORDS.get(name, name),
     )  # fmt: skip
-    options = inspect.signature(OBJECTIVES[recipe.objective.name]).parameters
+    options = options_of(recipe.objective.name)
     if not options:
         return
     with st.expander("Its options"):

@@ -15,32 +15,32 @@ from robust_core.methods.mtard import TwoTeachers
 from robust_core.methods.objective import Objective
 from robust_core.methods.standard import Standard
 from robust_core.methods.trades import Trades
-from robust_core.registry import Registry, unknown
-from robust_core.types import UserError
+from robust_core.registry import Registry, check_options, options
 
 OBJECTIVES: Registry[Callable[..., Objective]] = Registry("objective")
 OBJECTIVES.register("standard")(Standard)
 OBJECTIVES.register("adversarial")(Adversarial)
 OBJECTIVES.register("trades")(Trades)
 OBJECTIVES.register("ard")(ARD)
-OBJECTIVES.register("rslad")(partial(SoftLabels, temperatures=False))
-OBJECTIVES.register("fair_rslad")(partial(SoftLabels, temperatures=False, weights=True))
+OBJECTIVES.register("rslad")(partial(SoftLabels, temperatures=False, weights=False, margins=False))
+OBJECTIVES.register("fair_rslad")(partial(SoftLabels, temperatures=False, weights=True, margins=False))
 OBJECTIVES.register("absld")(SoftLabels)
 OBJECTIVES.register("mtard")(TwoTeachers)
 OBJECTIVES.register("b_mtard")(partial(TwoTeachers, balance_entropies=True))
 
 
-def make(name: str, **options: Any) -> Objective:
+def options_of(name: str) -> dict[str, inspect.Parameter]:
+    """The options of an objective, without those that make it what it is: RSLAD with temperatures would be ABSLD."""
+    factory = OBJECTIVES[name]
+    fixed = factory.keywords if isinstance(factory, partial) else {}
+    return {option: parameter for option, parameter in options(factory).items() if option not in fixed}
+
+
+def make(name: str, **given: Any) -> Objective:
     """An objective with its options. Raises UserError for unknown names, with the nearest known, and for bad values."""
     factory = OBJECTIVES[name]
-    known = list(inspect.signature(factory).parameters)
-    for option in options:
-        if option not in known:
-            raise unknown(f"option of objective {name}", option, known)
-    try:
-        return factory(**options)
-    except TypeError as error:
-        raise UserError(f"objective {name!r} cannot be made with {options}: {error}") from error
+    check_options(f"objective {name}", factory, given, options_of(name))
+    return factory(**given)
 
 
-__all__ = ["OBJECTIVES", "Batch", "Learner", "Objective", "RouteTraining", "Terms", "make"]
+__all__ = ["OBJECTIVES", "Batch", "Learner", "Objective", "RouteTraining", "Terms", "make", "options_of"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,7 +14,7 @@ from robust_core.models.moe import MoENet
 from robust_core.models.preact_resnet import PreActResNet
 from robust_core.models.resnet import ResidualNet
 from robust_core.models.wide_resnet import WideResNet
-from robust_core.registry import Registry, unknown
+from robust_core.registry import Registry, check_options, options
 from robust_core.types import Classifier, UserError
 
 ARCHITECTURES: Registry[Callable[..., Classifier]] = Registry("architecture")
@@ -36,25 +35,22 @@ ARCHITECTURES.register("aw_mobilenet_v2")(partial(AWNet, backbone=MobileNetV2, *
 NOT_OPTIONS = ("in_channels", "num_classes", "norm", "backbone")  # named in `build` itself, or not text
 
 
-def build(name: str, *, in_channels: int, num_classes: int, seed: int | None = None, **options: Any) -> Classifier:
+def build(name: str, *, in_channels: int, num_classes: int, seed: int | None = None, **given: Any) -> Classifier:
     """A fresh network. seed fixes its initial weights and leaves the process-wide generator as it was.
 
     Raises UserError for an unknown architecture or option, with the nearest known name, or a value it cannot take.
     """
     make = ARCHITECTURES[name]
-    known = [p for p in inspect.signature(make).parameters if p not in NOT_OPTIONS]
-    for option in options:
-        if option not in known:
-            raise unknown(f"option of {name}", option, known)
+    check_options(name, make, given, [option for option in options(make) if option not in NOT_OPTIONS])
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             torch.manual_seed(seed)
         try:
-            return make(in_channels=in_channels, num_classes=num_classes, **options)
+            return make(in_channels=in_channels, num_classes=num_classes, **given)
         except UserError:
             raise
         except (TypeError, RuntimeError, ValueError) as error:
-            raise UserError(f"architecture {name!r} cannot be built with {options}: {error}") from error
+            raise UserError(f"architecture {name!r} cannot be built with {given}: {error}") from error
 
 
 __all__ = ["ARCHITECTURES", "AWNet", "MoENet", "ResidualNet", "build"]

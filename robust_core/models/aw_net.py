@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from robust_core.models.backbone import Backbone
-from robust_core.models.blocks import Control, MixBN
+from robust_core.models.blocks import Control, Count, MixBN
 from robust_core.models.resnet import ResidualNet
 from robust_core.models.router import RouterNorm, conv_stages
 from robust_core.registry import unknown
@@ -97,9 +97,9 @@ class AWNet(Classifier):
         *,
         in_channels: int,
         num_classes: int,
-        width: int = 16,
+        width: Count = 16,
         blocks: Sequence[int] = (2, 2, 2),
-        stem_stride: int = 1,
+        stem_stride: Count = 1,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         backbone: Callable[..., Backbone] = ResidualNet,
@@ -107,10 +107,10 @@ class AWNet(Classifier):
         signals: bool = True,
         signal_gain: float = 2.0,
         regulate: Sequence[str] = (),
-        router_width: int = 16,
-        router_depth: int = 3,
+        router_width: Count = 16,
+        router_depth: Count = 3,
         router_norm: RouterNorm = "group",
-        router_type_hidden: int = 32,
+        router_type_hidden: Count = 32,
         type_reaches_features: bool = True,
     ) -> None:
         super().__init__()

@@ -31,7 +31,8 @@ class Normalize(nn.Module):
 class Backbone(Classifier):
     """Abstract. A subclass builds its modules, calls `draw_weights`, and implements `run`.
 
-    mean, std: input normalisation per channel; none by default. Raises UserError for one without the other.
+    mean, std: input normalisation per channel; none by default. Raises UserError for one without the other, for another
+    number of them than there are channels, and for a std that divides by nothing.
     """
 
     def __init__(
@@ -41,6 +42,11 @@ class Backbone(Classifier):
         self.in_channels, self.num_classes = in_channels, num_classes
         if (mean is None) != (std is None):
             raise UserError("input normalisation needs both mean and std")
+        if mean is not None and std is not None and not (len(mean) == len(std) == in_channels and min(std) > 0):
+            raise UserError(
+                f"input normalisation needs a mean and a std above 0 for each of {in_channels} channels; got mean = "
+                f"{list(mean)} and std = {list(std)}"
+            )
         self.normalize = Normalize(mean, std) if mean is not None and std is not None else nn.Identity()
 
     def draw_weights(self) -> None:

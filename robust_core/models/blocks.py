@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,6 +20,7 @@ from robust_core.models.experts import ExpertConv
 from robust_core.types import TYPES, TypeName
 
 MakeNorm = Callable[[int], nn.Module]
+Count = Annotated[int, Field(ge=1)]  # of filters, of layers, of pixels a stride takes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from robust_core.models.backbone import Backbone, check_blocks
-from robust_core.models.blocks import Block, Control, MakeNorm, Stage, projected, regulated
+from robust_core.models.blocks import Block, Control, Count, MakeNorm, Stage, projected, regulated
 from robust_core.types import Trace
 
 STEM = 32  # filters of the stem at width 32; the rows' scale with it
@@ -67,9 +67,9 @@ class MobileNetV2(Backbone):
         *,
         in_channels: int,
         num_classes: int,
-        width: int = STEM,
+        width: Count = STEM,
         blocks: Sequence[int] = (1, 2, 3, 4, 3, 3, 1),
-        stem_stride: int = 1,
+        stem_stride: Count = 1,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         norm: MakeNorm = nn.BatchNorm2d,

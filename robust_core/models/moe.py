@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from robust_core.models.blocks import BasicBlock, Control
+from robust_core.models.blocks import BasicBlock, Control, Count
 from robust_core.models.experts import ExpertConv, hard_gate
 from robust_core.models.resnet import ResidualNet
 from robust_core.models.router import RouterNorm, conv_stages
@@ -49,14 +49,14 @@ class MoENet(Classifier):
         *,
         in_channels: int,
         num_classes: int,
-        width: int = 16,
+        width: Count = 16,
         blocks: Sequence[int] = (2, 2, 2),
-        stem_stride: int = 1,
+        stem_stride: Count = 1,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         n_experts: int = 2,
-        router_width: int = 16,
-        router_depth: int = 3,
+        router_width: Count = 16,
+        router_depth: Count = 3,
         router_norm: RouterNorm = "group",
     ) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from robust_core.models.backbone import Backbone, check_blocks
-from robust_core.models.blocks import Block, Control, MakeNorm, Stage, regulated
+from robust_core.models.blocks import Block, Control, Count, MakeNorm, Stage, regulated
 from robust_core.types import Trace, UserError
 
 ShortcutFrom = Literal["activated", "input"]
@@ -59,9 +59,9 @@ class PreActResNet(Backbone):
         *,
         in_channels: int,
         num_classes: int,
-        width: int = 64,
+        width: Count = 64,
         blocks: Sequence[int] = (2, 2, 2, 2),
-        stem_stride: int = 1,
+        stem_stride: Count = 1,
         final_norm: bool = False,
         shortcut_from: ShortcutFrom = "activated",
         mean: Sequence[float] | None = None,

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from robust_core.models.backbone import Backbone, check_blocks
-from robust_core.models.blocks import BasicBlock, Control, MakeNorm, Stage, regulated
+from robust_core.models.blocks import BasicBlock, Control, Count, MakeNorm, Stage, regulated
 from robust_core.types import Trace, UserError
 
 
@@ -32,9 +32,9 @@ class ResidualNet(Backbone):
         *,
         in_channels: int,
         num_classes: int,
-        width: int = 16,
+        width: Count = 16,
         blocks: Sequence[int] = (2, 2, 2),
-        stem_stride: int = 1,
+        stem_stride: Count = 1,
         shortcut: Literal["A", "B"] = "B",
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Literal
 
 from torch import nn
@@ -15,7 +16,7 @@ def _norm(kind: RouterNorm, channels: int) -> nn.Module:
     if kind not in ("group", "batch", "none"):
         raise UserError(f"unknown router_norm {kind!r}; known: group, batch, none")
     if kind == "group":
-        return nn.GroupNorm(min(8, channels), channels)
+        return nn.GroupNorm(gcd(8, channels), channels)
     return nn.BatchNorm2d(channels) if kind == "batch" else nn.Identity()
 
 

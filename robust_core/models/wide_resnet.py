@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from robust_core.models.backbone import Backbone
-from robust_core.models.blocks import Block, Control, MakeNorm, Stage, regulated
+from robust_core.models.blocks import Block, Control, Count, MakeNorm, Stage, regulated
 from robust_core.types import Trace, UserError
 
 
@@ -67,7 +67,7 @@ class WideResNet(Backbone):
         in_channels: int,
         num_classes: int,
         depth: int = 34,
-        widen_factor: int = 10,
+        widen_factor: Count = 10,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         norm: MakeNorm = nn.BatchNorm2d,

@@ -26,6 +26,7 @@ from robust_core.models import build
 from robust_core.models.backbone import Backbone
 from robust_core.training.changes import Changes
 from robust_core.training.device import choose_precision
+from robust_core.training.origin import origin, refuse_another, refuse_two_folders
 from robust_core.training.recipe import Recipe
 from robust_core.training.run import Run, State
 from robust_core.training.schedule import learning_rate, steps_per_epoch
@@ -69,6 +70,7 @@ class Training:
         rest, self.held_out = holdout(data.train, recipe.data.holdout, recipe.seed)
         self.part = ranks.share(recipe.schedule.batch_size)
         self.images, self.labels = rest.images.to(device), rest.labels.to(device)
+        self.origin = origin(data.train, teachers or {})
         self.net = fresh_network(recipe, data.train).to(device)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if ranks.world() > 1:
@@ -101,13 +103,15 @@ class Training:
         """True when the run is complete, False when it was stopped; either way its state is saved."""
         with ranks.agreed():  # until all have read it, nobody writes
             state = self.run.load_state()
-        self._refuse_two_folders(state)
+        refuse_two_folders(state)
         if state is None:
             about = {"parameters": sum(p.numel() for p in self.net.parameters()), "device": self.device.type}
             about |= {"precision": str(self.learner.dtype).removeprefix("torch."), "processes": ranks.world()}
             self._log({"event": "start", **about})
             self._save()  # so that there is always something to go on from
         else:
+            with ranks.agreed():
+                refuse_another(state.facts.get("origin", {}), self.origin)
             self._restore(state)
             if ranks.rank() == 0:
                 self.on_event({"event": "resume", "step": self.step, "of": self.total})
@@ -134,14 +138,6 @@ class Training:
                 self._save()
                 saved = time.perf_counter()
         return True
-
-    @staticmethod
-    def _refuse_two_folders(state: State | None) -> None:
-        """Processes on machines that do not share the folder would go on from different steps."""
-        step = None if state is None else state.facts["step"]
-        with ranks.agreed():
-            if (first := json.loads(ranks.said(json.dumps(step)))) != step:
-                raise UserError(f"the processes see different states, of step {first} and {step}: share the run folder")
 
     def _take_changes(self) -> None:
         if ranks.any_of(ranks.rank() == 0 and self.changes.take(self.step)):
@@ -270,6 +266,7 @@ class Training:
             if buffer is not None:
                 tensors[f"momentum.{name}"] = buffer
         facts = {"step": self.step, "seconds": self.seconds, "best": self.best, "sums": self.sums}
+        facts["origin"] = self.origin
         facts["objective"], facts["learner"] = self.objective.state_dict(), self.learner.state_dict()
         self.run.save_state(State(tensors=tensors, facts=facts))
 

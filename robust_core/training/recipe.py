@@ -37,8 +37,11 @@ class ModelPart(_Part):
 
     @model_validator(mode="after")
     def _can_be_made(self) -> ModelPart:
+        # The images are not known yet: where it normalises, as many channels as it has means for.
+        mean = self.options.get("mean")
+        channels = len(mean) if isinstance(mean, (list, tuple)) and mean else 1
         with torch.device("meta"):  # shapes only: nothing is allocated
-            build(self.architecture, in_channels=1, num_classes=10, **self.options)
+            build(self.architecture, in_channels=channels, num_classes=10, **self.options)
         return self
 
 
@@ -84,6 +87,8 @@ class SchedulePart(_Part):
                 f"milestones are the epochs at which shape = 'multistep' divides the rate by ten, and only there: got "
                 f"shape {self.shape!r} with milestones {list(self.milestones)}"
             )
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise UserError(f"milestones must rise; got {list(self.milestones)}")
         return self
 
 
@@ -121,6 +126,8 @@ class Recipe(_Part):
                 f"attack: the inner attack of training is pgd with one start; got {self.attack.name!r} with "
                 f"restarts = {self.attack.restarts}; steps, step_size and random_start shape it"
             )
+        if self.attack.seed:
+            raise UserError(f"attack.seed: the inner attack is drawn from the recipe's seed; got {self.attack.seed}")
         return self
 
     def to_toml(self) -> str:

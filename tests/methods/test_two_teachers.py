@@ -32,12 +32,13 @@ def test_mtard_loss_and_one_step_of_its_weights_by_hand(monkeypatch: pytest.Monk
     with torch.no_grad():
         s.bias.add_(torch.tensor([0.4, 0.0, 0.0]))  # type: ignore[operator,union-attr]
     nat1, adv1 = by_hand()
-    assert objective.loss(learner, batch).total.item() == pytest.approx(0.5 * nat1 + 0.5 * adv1, rel=1e-4)
     share = (nat1 / nat0) / (nat1 / nat0 + adv1 / adv0)
     assert abs(share - 0.5) > 0.01
-    w = 0.5 - 0.025 * (0.5 - share)
-    assert objective.figures()["w_nat"] == pytest.approx(w, rel=1e-5)
-    assert objective.loss(learner, batch).total.item() == pytest.approx(w * nat1 + (1 - w) * adv1, rel=1e-4)
+    w = 0.5
+    for _ in range(2):  # what a step's losses say is in force in that step
+        w -= 0.025 * (w - share)
+        assert objective.loss(learner, batch).total.item() == pytest.approx(w * nat1 + (1 - w) * adv1, rel=1e-5)
+        assert objective.figures()["w_nat"] == pytest.approx(w, rel=1e-5)
     assert objective.figures()["tau_nat"] == objective.figures()["tau_adv"] == 1.0
 
 
@@ -58,6 +59,51 @@ def test_b_mtard_moves_temperatures_towards_equal_entropies(monkeypatch: pytest.
         gaps.append(abs(objective.figures()["h_nat"] - objective.figures()["h_adv"]))
     assert gaps[-1] < 0.2 * gaps[0]
     assert objective.figures()["tau_nat"] <= 10
+
+
+def test_beta_sharpens_the_balance(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, batch, _ = setting(monkeypatch)
+    objective = make("mtard", beta=2.0)
+    first = objective.loss(learner, batch).values
+    with torch.no_grad():
+        learner.net.bias.add_(torch.tensor([0.4, 0.0, 0.0]))  # type: ignore[operator,union-attr]
+    now = objective.loss(learner, batch).values
+    nat, adv = ((now[k] / first[k]).item() ** 2 for k in ("kl_nat", "kl_adv"))
+    assert objective.figures()["w_nat"] == pytest.approx(0.5 - 0.025 * (0.5 - nat / (nat + adv)), rel=1e-6)
+
+
+def test_with_its_balance_off_both_losses_weigh_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, batch, _ = setting(monkeypatch)
+    objective = make("mtard", balance_losses=False)
+    for shift in (0.0, 0.4):
+        with torch.no_grad():
+            learner.net.bias.add_(torch.tensor([shift, 0.0, 0.0]))  # type: ignore[operator,union-attr]
+        terms = objective.loss(learner, batch)
+        assert terms.total.item() == pytest.approx(sum(v.item() for v in terms.values.values()) / 2, rel=1e-6)
+
+
+def test_the_scale_multiplies_the_loss_and_moves_no_balance(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, batch, _ = setting(monkeypatch)
+    plain, tenfold = make("b_mtard"), make("b_mtard", kl_scale=10.0)
+    for _ in range(2):
+        a, b = plain.loss(learner, batch).total, tenfold.loss(learner, batch).total
+        assert b.item() == pytest.approx(10 * a.item(), rel=1e-6)
+    assert plain.figures() == tenfold.figures()
+
+
+def test_the_surer_teacher_warms_up_to_ten_and_the_other_cools_to_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, batch, _ = setting(monkeypatch)
+    nets = learner.teachers
+    learner.teachers = {"clean": nets["robust"], "robust": nets["clean"]}  # now the robust one is the surer
+    objective = make("b_mtard", temperature_rate=0.1)
+    objective.loss(learner, batch)
+    assert objective.figures()["tau_adv"] == pytest.approx(1.1)
+    assert objective.figures()["tau_nat"] == 1.0
+    rushed = make("b_mtard", temperature_rate=50.0)
+    rushed.loss(learner, batch)
+    assert rushed.figures()["tau_adv"] == 10.0
+    rushed.loss(learner, batch)  # overshot: now the other is the surer
+    assert (rushed.figures()["tau_nat"], rushed.figures()["tau_adv"]) == (10.0, 1.0)
 
 
 def test_rates_fall_with_the_learning_rate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,6 +176,14 @@ def test_bad_options_are_named() -> None:
         ("ard", {"alpha": 2}),
         ("absld", {"adv_share": 2}),
         ("mtard", {"beta": 0}),
+        ("mtard", {"kl_scale": 0.0}),
+        ("trades", {"beta": math.nan}),
+        ("trades", {"beta": "six"}),
+        ("absld", {"temperatures": "False"}),
+        ("mtard", {"balance_losses": "no"}),
+        ("ard", {"kl_reduction": "sum"}),
+        ("rslad", {"temperatures": True}),
+        ("b_mtard", {"balance_entropies": False}),
     ):
         with pytest.raises(UserError, match=str(next(iter(options)))):
             make(name, **options)

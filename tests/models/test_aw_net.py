@@ -184,5 +184,5 @@ def test_which_convs_are_regulated_is_a_choice(images: torch.Tensor) -> None:
 
 
 def test_unknown_mix_is_refused() -> None:
-    with pytest.raises(UserError, match="known: full, affine, none"):
+    with pytest.raises(UserError, match="mix of aw_net: input should be 'full', 'affine' or 'none'"):
         aw_net(mix="half")

@@ -83,7 +83,7 @@ def test_unknown_names_come_with_the_nearest_known() -> None:
         build("residul", in_channels=1, num_classes=10)
     with pytest.raises(UserError, match="did you mean 'width'"):
         build("residual", in_channels=1, num_classes=10, widht=8)
-    with pytest.raises(UserError, match="cannot be built"):
+    with pytest.raises(UserError, match="blocks of residual: .* not allowed as a Sequence"):
         build("residual", in_channels=1, num_classes=10, blocks="many")
 
 

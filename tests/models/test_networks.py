@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 import pytest
@@ -71,16 +72,26 @@ def test_subsampled_keeps_every_second_pixel_between_channels_of_zeros() -> None
     ("name", "options", "message"),
     [
         ("wrn_34_10", {"depth": 33}, "6n + 4"),
-        ("resnet18", {"shortcut": "C"}, "known: A, B"),
-        ("preact_resnet18", {"shortcut_from": "x"}, "known: activated, input"),
+        ("resnet18", {"shortcut": "C"}, "should be 'A' or 'B'"),
+        ("preact_resnet18", {"shortcut_from": "x"}, "should be 'activated' or 'input'"),
         ("mobilenet_v2", {"blocks": [1] * 8}, "at most 7"),
         ("resnet18", {"blocks": [2, 0]}, "at least one block"),
         ("mobilenet_v2", {"mean": [0.5] * 3}, "both mean and std"),
+        ("resnet18", {"mean": [0.5], "std": [0.5]}, "for each of 3 channels; got mean = [0.5]"),
+        ("resnet18", {"mean": [0.5] * 3, "std": [0.5, 0.5, 0.0]}, "a std above 0"),
+        ("resnet18", {"mean": 0.5, "std": 0.5}, "mean of resnet18: input should be"),
+        ("resnet18", {"width": "wide"}, "valid integer; got 'wide'"),
+        ("resnet18", {"width": 0}, "greater than or equal to 1; got 0"),
+        ("wrn_34_10", {"widen_factor": 0}, "greater than or equal to 1"),
+        ("aw_resnet18", {"stem_stride": 0}, "greater than or equal to 1"),
+        ("aw_resnet18", {"signals": "False"}, "valid boolean; got 'False'"),
+        ("aw_resnet18", {"type_reaches_features": 0}, "valid boolean; got 0"),
+        ("aw_resnet18", {"signal_gain": float("inf")}, "finite number"),
         ("aw_mobilenet_v2", {"backbone": ResidualNet}, "unknown option"),
     ],
 )
 def test_options_out_of_range_are_refused(name, options, message) -> None:
-    with pytest.raises(UserError, match=message.replace("+", r"\+")):
+    with pytest.raises(UserError, match=re.escape(message)):
         build(name, in_channels=3, num_classes=10, **options)
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from robust_core.data import DATASETS
-from robust_core.methods import make
+from robust_core.methods import OBJECTIVES, make
 from robust_core.models import build
 from robust_core.training.recipe import Recipe, parse_override, parse_recipe, read_recipe
 from robust_core.types import UserError
 
 UNEQUAL = ("fashion_mnist_standard", "fashion_mnist_pgd_at", "fashion_mnist_aw_net", "fashion_mnist_teacher_clean")
+FOLDERS = ("paper", "zoo")
 SHIPPED = sorted((Path(__file__).parents[2] / "recipes").rglob("*.toml"))
 
 
@@ -27,11 +28,21 @@ def test_shipped_recipes_can_be_made(path: Path) -> None:
     make(recipe.objective.name, **recipe.objective.options)
 
 
-def test_there_are_shipped_recipes() -> None:
-    assert len(SHIPPED) >= 3
+def test_every_objective_has_a_recipe_here_and_at_the_papers_scale() -> None:
+    taught = {folder: {read_recipe(p).objective.name for p in SHIPPED if p.parent.name == folder} for folder in FOLDERS}
+    assert taught["zoo"] == set(OBJECTIVES.names())
+    assert taught["paper"] == set(OBJECTIVES.names()) - {"standard"}  # there the clean teacher is imported
 
 
-@pytest.mark.parametrize("folder", ["paper", "zoo"])
+def test_the_papers_recipes_have_the_scale_of_the_released_losses() -> None:
+    for path in SHIPPED:
+        if path.parent.name == "paper" and path.stem.endswith("mtard"):
+            options = read_recipe(path).objective.options
+            assert options.get("kl_reduction") == "mean"
+            assert options.get("kl_scale", 1.0) == (10.0 if "cifar100" in path.stem else 1.0)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_recipes_that_are_to_be_compared_agree_on_the_rest(folder: str) -> None:
     """Data, selection, schedule and inner attack are one's as all's, but for those of a budget of their own."""
     told: dict[str, dict[str, list[str]]] = {}
@@ -75,9 +86,14 @@ def test_defaults_fill_what_is_left_out() -> None:
         ('title = "x"\n[schedule]\nepochs = "5"', "schedule.epochs: .*integer"),
         ('title = "x"\n[schedule]\nmilestones = [-3]', "schedule.milestones"),
         ('title = "x"\n[objective]\nname = "trades"\noptions = { betta = 6 }', "did you mean 'beta'"),
-        ('title = "x"\n[model]\narchitecture = "aw_net"\noptions = { router_norm = "gruop" }', "known: group, batch"),
+        (
+            'title = "x"\n[model]\narchitecture = "aw_net"\noptions = { router_norm = "gruop" }',
+            "'batch' or 'none'; got 'gruop'",
+        ),
         ('title = "x"\n[model]\noptions = { mean = [0.5] }', "needs both mean and std"),
         ('title = "x"\n[model]\noptions = { widht = 8 }', "did you mean 'width'"),
+        ('title = "x"\n[attack]\nname = "pgd"\nseed = 7', "drawn from the recipe's seed; got 7"),
+        ('title = "x"\n[schedule]\nshape = "multistep"\nmilestones = [5, 2]', "milestones must rise"),
     ],
 )
 def test_mistakes_are_named_with_their_cure(text: str, message: str) -> None:
