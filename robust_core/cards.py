@@ -174,7 +174,7 @@ class Doubt(BaseModel):
     """One check for a false sense of security.
 
     ran: what was run. figure and limit: what came out, and up to where (or from where) it is well; told: both in a
-    sentence. passed: None where the check could not be made.
+    sentence. passed: None where nothing was attacked, or too few images decide.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

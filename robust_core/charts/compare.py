@@ -10,22 +10,25 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
+from robust_core.charts.marks import architecture_symbol, method_colour, whiskers
 from robust_core.charts.series import numbers
 from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, label, mixed, note
 from robust_core.evaluation.measures import percents, wilson
 from robust_core.types import UserError
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star")
+APART = 0.006  # of the axis, between the whiskers of two networks
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counted:
-    """A network at each point of a sweep: how many of n images are right."""
+    """A network at each point of a sweep: how many of n images are right. method, architecture: as on its card."""
 
     name: str
     right: Sequence[int]
     n: int
+    method: str = ""
+    architecture: str = ""
 
 
 def accuracy_curves(
@@ -39,10 +42,12 @@ def accuracy_curves(
     look: Theme = LIGHT,
     height: int = 400,
 ) -> go.Figure:
-    """A line a network with its 95 % band (Wilson). x_name: what a value of x is called in hover ("ε", "steps").
+    """A line a network with 95 % whiskers (Wilson). x_name: what a value of x is called in hover ("ε", "steps").
 
     usual: the x of the leaderboard, marked. by_rank: points equally far apart, whatever their values (1, 2, 5, 10, …).
-    Lines differ by colour, dash and symbol. Raises UserError where a network has not one count a point, or no images.
+    Colour = objective and symbol = architecture, as in `tradeoff`; those of one colour differ by dash. Whiskers stand
+    side by side, a little beside their points where there are several.
+    Raises UserError where a network has not one count a point, or no images.
     """
     for net in nets:
         if len(net.right) != len(x) or net.n < 1:
@@ -50,24 +55,26 @@ def accuracy_curves(
     places = list(range(len(x))) if by_rank else list(x)
     chart = figure(look, height=height, alt=_curves_alt(x, nets, x_name), hovermode="x unified", showlegend=True)
     chart.update_layout(margin={"l": 8, "r": 16, "t": 40, "b": 8})
+    apart = APART * (max(places) - min(places)) if places else 0.0
     for i, net in enumerate(nets):
-        colour = look.categories[i % len(look.categories)]
-        ends = [wilson(right, net.n) for right in net.right]
-        band = {"x": [*places, *reversed(places)], "y": [*(e[1] for e in ends), *(e[0] for e in reversed(ends))]}
+        colour, dash, symbol = _drawn_as(nets, i, look)
+        shares, ends = [right / net.n for right in net.right], [wilson(right, net.n) for right in net.right]
+        beside = apart * (i - (len(nets) - 1) / 2)
         chart.add_trace(
-            go.Scatter(**band, fill="toself", fillcolor=faded(colour, 0.13), line={"width": 0}, mode="lines",
-                       hoverinfo="skip", showlegend=False)
+            go.Scatter(x=[place + beside for place in places], y=shares, mode="markers", hoverinfo="skip",
+                       showlegend=False, cliponaxis=False, marker={"size": 1, "color": colour},
+                       error_y=whiskers(shares, ends, faded(colour, 0.75)))
         )  # fmt: skip
         chart.add_trace(
             go.Scatter(
                 name=label(net.name, 32),
                 x=places,
-                y=[right / net.n for right in net.right],
+                y=shares,
                 mode="lines+markers",
                 cliponaxis=False,
-                line={"color": colour, "width": 2, "dash": DASHES[i % len(DASHES)]},
-                marker={"color": colour, "size": 7, "symbol": SYMBOLS[i % len(SYMBOLS)], "opacity": 1},
-                customdata=[_told(right / net.n, end) for right, end in zip(net.right, ends, strict=True)],
+                line={"color": colour, "width": 2, "dash": dash},
+                marker={"color": colour, "size": 7, "symbol": symbol, "opacity": 1},
+                customdata=[_told(share, end) for share, end in zip(shares, ends, strict=True)],
                 hovertemplate="%{customdata}",
             )
         )
@@ -82,6 +89,12 @@ def accuracy_curves(
     chart.update_xaxes(axis(look, x_title, showgrid=False, **ticks))
     chart.update_yaxes(axis(look, "accuracy", range=[-0.02, 1.02], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1]))
     return chart
+
+
+def _drawn_as(nets: Sequence[Counted], i: int, look: Theme) -> tuple[str, str, str]:
+    """Colour, dash and symbol of the i-th; the dash counts those of its colour before it."""
+    colours = [method_colour(net.method, look) for net in nets]
+    return colours[i], DASHES[colours[:i].count(colours[i]) % len(DASHES)], architecture_symbol(nets[i].architecture)
 
 
 def _told(value: float, ends: tuple[float, float]) -> str:

@@ -21,7 +21,7 @@ class Checkpoint:
     """One mark. clean, robust, worst_class (robust accuracy of the worst class): shares in [0, 1].
 
     attack says in words what `robust` was measured with, its ε and settings included; n: images measured on. claimed:
-    nobody here has measured the figures, they came with an imported card.
+    nobody here has measured the figures, they came with an imported card. ranked: may it be called the best?
     """
 
     id: str
@@ -38,6 +38,7 @@ class Checkpoint:
     clean_interval: Interval | None = None
     robust_interval: Interval | None = None
     claimed: bool = False
+    ranked: bool = True
 
     @property
     def w_robust(self) -> float:
@@ -53,6 +54,21 @@ def architecture_symbol(architecture: str) -> str:
     """The symbol of an architecture, the same on every page; the explorer's own three are never alike."""
     order = list(dict.fromkeys(["residual", "aw_net", "moe", *ARCHITECTURES.names()]))
     return SYMBOLS[order.index(architecture) % len(SYMBOLS)] if architecture in order else SYMBOLS[-1]
+
+
+def whiskers(values: Sequence[float], intervals: Sequence[Interval | None], colour: str) -> dict[str, Any]:
+    """An error bar a value, none where there is no interval."""
+    ends = [(v, v) if i is None else i for v, i in zip(values, intervals, strict=True)]
+    return {
+        "visible": any(i is not None for i in intervals),
+        "type": "data",
+        "symmetric": False,
+        "array": [high - v for v, (_, high) in zip(values, ends, strict=True)],
+        "arrayminus": [v - low for v, (low, _) in zip(values, ends, strict=True)],
+        "color": colour,
+        "thickness": 1,
+        "width": 3,
+    }
 
 
 def marker(points: Sequence[Checkpoint], symbol: str, selected: str | None, look: Theme) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from robust_core.charts.labels import Box, Placed, place_labels
-from robust_core.charts.marks import CLAIM, Checkpoint, Interval, architecture_symbol, marker, method_colour
+from robust_core.charts.marks import CLAIM, Checkpoint, Interval, architecture_symbol, marker, method_colour, whiskers
 from robust_core.charts.theme import LIGHT, Theme, axis, figure, halo, label, note
 from robust_core.evaluation.measures import percents
 
@@ -73,27 +73,13 @@ def _marks(rows: list[Checkpoint], name: str, symbol: str, selected: str | None,
         # Streamlit marks a click by fading the rest; the page redraws with `selected`, so nothing need fade.
         selected={"marker": {"opacity": 1}},
         unselected={"marker": {"opacity": 1}},
-        error_x=_whiskers([p.clean for p in rows], [p.clean_interval for p in rows], look),
-        error_y=_whiskers([p.robust for p in rows], [p.robust_interval for p in rows], look),
+        error_x=whiskers([p.clean for p in rows], [p.clean_interval for p in rows], look.muted),
+        error_y=whiskers([p.robust for p in rows], [p.robust_interval for p in rows], look.muted),
         customdata=[[p.id] for p in rows],
         text=[_hover(p) for p in rows],
         hovertemplate="%{text}<extra></extra>",
         cliponaxis=False,
     )
-
-
-def _whiskers(values: list[float], intervals: list[Interval | None], look: Theme) -> dict[str, Any]:
-    ends = [(v, v) if i is None else i for v, i in zip(values, intervals, strict=True)]
-    return {
-        "visible": any(i is not None for i in intervals),
-        "type": "data",
-        "symmetric": False,
-        "array": [high - v for v, (_, high) in zip(values, ends, strict=True)],
-        "arrayminus": [v - low for v, (low, _) in zip(values, ends, strict=True)],
-        "color": look.muted,
-        "thickness": 1,
-        "width": 3,
-    }
 
 
 def _hover(p: Checkpoint) -> str:
@@ -248,7 +234,7 @@ def _alt(drawn: list[Checkpoint]) -> str:
     rows = [
         f"{p.name} {p.clean:.1%} clean and {p.robust:.1%} robust{f' ({CLAIM})' if p.claimed else ''}" for p in drawn
     ]
-    best = max((p for p in drawn if not p.claimed), key=lambda p: p.w_robust, default=None)
+    best = max((p for p in drawn if p.ranked and not p.claimed), key=lambda p: p.w_robust, default=None)
     said = f"{len(drawn)} checkpoint{'s' if len(drawn) > 1 else ''}: {'; '.join(rows)}."
     return f"Clean against robust accuracy of {said}" + (
         f" Best W-Robust: {best.name}, {best.w_robust:.1%}." if best else ""

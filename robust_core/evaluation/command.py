@@ -22,7 +22,7 @@ from robust_core.evaluation.stored import check_fit, evaluate_checkpoint, examin
 from robust_core.types import UserError
 
 DOUBTED = 128  # images, at most, on which the checks are made
-VERDICTS = {True: "passed", False: "DOUBT", None: "not made"}
+VERDICTS = {True: "passed", False: "DOUBT", None: "open"}
 
 
 def register(app: typer.Typer, choose_device: Callable[[str], torch.device]) -> None:

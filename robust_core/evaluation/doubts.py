@@ -11,18 +11,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from robust_core.attacks import ATTACKS, AttackSettings, Noise
 from robust_core.attacks.steps import aim, climb
 from robust_core.cards import Doubt
 from robust_core.evaluation.ensemble import BATCH, RIGHT, attacked, checked_count, verdicts
+from robust_core.evaluation.paired import chance
 from robust_core.evaluation.steady import Steady
 from robust_core.frozen import frozen
 from robust_core.types import Classifier, ImageSet
 
-TOLERANCE = 0.02  # of accuracy: by so much a stronger attack may be the weaker one, by chance
+TOLERANCE = 0.02  # of accuracy: by so much a stronger attack may be the weaker one
+CHANCE = 0.05  # below it, more than the tolerance is no accident of the few images it was seen on
 LEFT_OVER = 0.01  # of accuracy: what may survive a budget that allows a plain grey image
 RISES = 0.95  # of the images: the share whose loss must rise along the gradient
 ZEROS = 0.1  # of the gradient's elements: a black border behind a ReLU may have honest ones, a masked gradient all
@@ -59,7 +61,8 @@ def examine(
     """All checks on the first n images (all by default), those of them that are right untouched.
 
     net: in eval mode, on the device. progress(title, number, checks) is called before each check. Where no image is
-    right untouched no check is made: `passed` is None. Raises UserError where n is not in [1, len(images)].
+    right untouched no check is made, and where two attacks differ by too few images none is decided: `passed` is None.
+    Raises UserError where n is not in [1, len(images)].
     """
     n, effort = checked_count(images, n), effort or Effort()
     subject = Subject.of(net, images, n, eps, norm, seed, device, batch_size)
@@ -73,7 +76,7 @@ def examine(
 
 @dataclass(eq=False)
 class Subject:
-    """A network and the images that it gets right. n: of how many. known: accuracy under attacks made before."""
+    """A network and the images that it gets right. n: of how many. known: which stood attacks made before."""
 
     net: Classifier
     view: nn.Module
@@ -86,7 +89,7 @@ class Subject:
     norm: str
     seed: int
     batch_size: int
-    known: dict[AttackSettings, float]
+    known: dict[AttackSettings, Tensor]
 
     @staticmethod
     def of(
@@ -121,16 +124,19 @@ class Subject:
         rows: tuple[Tensor, ...] = torch.arange(len(self.x), device=self.x.device).split(self.batch_size)
         return rows
 
+    def standing(self, attack: AttackSettings) -> Bool[Tensor, " m"]:
+        """Which images are right after the attack, too."""
+        if attack not in self.known:
+            found = []
+            for rows in self.parts():
+                at = self.indices[rows.cpu()]
+                found.append(attacked(attack, self.net, self.view, self.judge, self.x[rows], self.y[rows], at).cpu())
+            self.known[attack] = torch.cat(found) == RIGHT
+        return self.known[attack]
+
     def robust(self, attack: AttackSettings) -> float:
         """Accuracy under the attack, of all n images."""
-        if attack not in self.known:
-            left = 0
-            for rows in self.parts():
-                indices = self.indices[rows.cpu()]
-                found = attacked(attack, self.net, self.view, self.judge, self.x[rows], self.y[rows], indices)
-                left += int((found == RIGHT).sum())
-            self.known[attack] = left / self.n
-        return self.known[attack]
+        return int(self.standing(attack).sum()) / self.n
 
     def gradient(self, rows: Tensor) -> Tensor:
         """Of the cross-entropy; what is no number is set to zero, as it leads nowhere."""
@@ -143,6 +149,16 @@ class Subject:
         return GREY if self.norm == "linf" else GREY * self.x[0].numel() ** 0.5
 
 
+@dataclass(frozen=True)
+class Finding:
+    """What was run, what came out, and that in words. chance: how likely it is where two attacks are equally strong."""
+
+    ran: str
+    figure: float
+    told: str
+    chance: float = 0.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Check:
     """name and title; limit; run(subject, effort)."""
@@ -150,53 +166,59 @@ class Check:
     name: str
     title: str
     limit: float
-    make: Callable[[Subject, Effort], tuple[str, float, str]]
+    make: Callable[[Subject, Effort], Finding]
     least: bool = False  # the figure must be at least the limit, not at most
 
     def run(self, subject: Subject, effort: Effort) -> Doubt:
-        ran, figure, told = self.make(subject, effort)
-        passed = figure >= self.limit if self.least else figure <= self.limit
+        found = self.make(subject, effort)
+        passed: bool | None = found.figure >= self.limit if self.least else found.figure <= self.limit
+        told = found.told
+        if not passed and found.chance > CHANCE:
+            passed, told = None, f"{told}; so few images do not decide it (p = {found.chance:.2f})"
         return Doubt(
-            name=self.name, title=self.title, ran=ran, figure=figure, limit=self.limit, told=told, passed=passed
-        )
+            name=self.name, title=self.title, ran=found.ran, figure=found.figure, limit=self.limit, told=told,
+            passed=passed,
+        )  # fmt: skip
 
     def not_made(self, subject: Subject) -> Doubt:
         told = f"none of the {subject.n} images is right untouched, so there is nothing to attack"
         return Doubt(name=self.name, title=self.title, ran="nothing", limit=self.limit, told=told)
 
 
-def _more_steps(subject: Subject, effort: Effort) -> tuple[str, float, str]:
+def _more_steps(subject: Subject, effort: Effort) -> Finding:
     few, many = subject.pgd(effort.steps), subject.pgd(effort.more_steps)
     return _compared(subject, few, many)
 
 
-def _compared(subject: Subject, weak: AttackSettings, strong: AttackSettings) -> tuple[str, float, str]:
+def _compared(subject: Subject, weak: AttackSettings, strong: AttackSettings) -> Finding:
     """By how much the attack that should be the stronger one leaves more accuracy than the other."""
+    accident = chance(subject.standing(strong), subject.standing(weak))
     after_weak, after_strong = subject.robust(weak), subject.robust(strong)
     names = [ATTACKS[a.name].label + (f"-{a.steps}" if "steps" in ATTACKS[a.name].uses else "") for a in (weak, strong)]
     told = f"{after_weak:.1%} right after {names[0]}, {after_strong:.1%} after {names[1]}"
-    return f"{weak.describe()}; {strong.describe()}", after_strong - after_weak, told
+    return Finding(f"{weak.describe()}; {strong.describe()}", after_strong - after_weak, told, accident)
 
 
-def _large_eps(subject: Subject, effort: Effort) -> tuple[str, float, str]:
+def _large_eps(subject: Subject, effort: Effort) -> Finding:
     attack = subject.pgd(2 * effort.steps, eps=subject.grey)
     left = subject.robust(attack)
-    return attack.describe(), left, f"{left:.1%} right after PGD with ε = {subject.grey:.3g}, which allows plain grey"
+    told = f"{left:.1%} right after PGD with ε = {subject.grey:.3g}, which allows plain grey"
+    return Finding(attack.describe(), left, told)
 
 
-def _black_box(subject: Subject, effort: Effort) -> tuple[str, float, str]:
+def _black_box(subject: Subject, effort: Effort) -> Finding:
     # Whichever number of steps the gradient attack does best with: what is in doubt is gradients, not the number.
     best = min((subject.pgd(effort.steps), subject.pgd(effort.more_steps)), key=subject.robust)
     return _compared(subject, subject.settings("square", queries=effort.queries), best)
 
 
-def _one_step(subject: Subject, effort: Effort) -> tuple[str, float, str]:
+def _one_step(subject: Subject, effort: Effort) -> Finding:
     one = AttackSettings(name="fgsm", norm=subject.norm, eps=subject.eps)
     return _compared(subject, one, subject.pgd(effort.steps))
 
 
-def _noise(subject: Subject, effort: Effort) -> tuple[str, float, str]:
-    ball = subject.pgd(1).ball
+def _noise(subject: Subject, effort: Effort) -> Finding:
+    pgd, ball = subject.pgd(effort.steps), subject.pgd(1).ball
     left = torch.ones(len(subject.x), dtype=torch.bool, device=subject.x.device)
     for rows in subject.parts():
         x, noise = subject.x[rows], Noise(subject.seed, subject.indices[rows.cpu()].to(rows.device))
@@ -205,15 +227,16 @@ def _noise(subject: Subject, effort: Effort) -> tuple[str, float, str]:
             edge = ball.around(x)(x + ball.radius(x) * ball.ascend(noise.normal(2 * draw, *x.shape[1:])))
             tried = edge if draw % 2 else ball.random(x, noise, draw=2 * draw + 1)
             left[rows] &= verdicts(subject.judge, tried, subject.y[rows]) == RIGHT
-    by_noise, by_pgd = int(left.sum()) / subject.n, subject.robust(subject.pgd(effort.steps))
+    by_noise, by_pgd = int(left.sum()) / subject.n, subject.robust(pgd)
     ran = f"the worst of {effort.draws} random points of the ball, seed {subject.seed}; PGD-{effort.steps}"
     # Where nothing at all moves the network, noise has beaten no gradient.
     clean = len(subject.x) / subject.n
     figure = by_pgd - by_noise if min(by_pgd, by_noise) < clean else 0.0
-    return ran, figure, f"{by_noise:.1%} right after noise, {by_pgd:.1%} after PGD-{effort.steps}"
+    told = f"{by_noise:.1%} right after noise, {by_pgd:.1%} after PGD-{effort.steps}"
+    return Finding(ran, figure, told, chance(subject.standing(pgd), left.cpu()))
 
 
-def _rises(subject: Subject, _: Effort) -> tuple[str, float, str]:
+def _rises(subject: Subject, _: Effort) -> Finding:
     ball, risen = subject.pgd(1).ball, 0
     for rows in subject.parts():
         x, y = subject.x[rows], subject.y[rows]
@@ -224,11 +247,8 @@ def _rises(subject: Subject, _: Effort) -> tuple[str, float, str]:
         risen += int(rose.sum())
     share = risen / len(subject.x)
     steps = ", ".join(f"ε/{1 / part:.0f}" for part in AHEAD)
-    return (
-        f"cross-entropy at {steps} along its own gradient",
-        share,
-        f"it rises for {share:.1%} of the images that are right",
-    )
+    told = f"it rises for {share:.1%} of the images that are right"
+    return Finding(f"cross-entropy at {steps} along its own gradient", share, told)
 
 
 @torch.no_grad()
@@ -241,14 +261,15 @@ def _loss(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     return loss
 
 
-def _zeros(subject: Subject, _: Effort) -> tuple[str, float, str]:
+def _zeros(subject: Subject, _: Effort) -> Finding:
     zeros = sum(int((subject.gradient(rows) == 0).sum()) for rows in subject.parts())
     share = zeros / subject.x.numel()
-    return "the gradient of the cross-entropy at the images", share, f"{share:.1%} of its elements are exactly zero"
+    told = f"{share:.1%} of its elements are exactly zero"
+    return Finding("the gradient of the cross-entropy at the images", share, told)
 
 
 @torch.no_grad()
-def _repeats(subject: Subject, _: Effort) -> tuple[str, float, str]:
+def _repeats(subject: Subject, _: Effort) -> Finding:
     """The second time backwards, in smaller batches: what depends on the batch shows, too."""
     x = subject.x[: subject.batch_size]
     first = subject.net(x)
@@ -258,7 +279,7 @@ def _repeats(subject: Subject, _: Effort) -> tuple[str, float, str]:
     far = float((first - second).abs().max()) / (spread or 1.0)
     changed = int((first.argmax(dim=1) != second.argmax(dim=1)).sum())
     told = f"logits differ by {far:.2g} of their spread at most, {changed} of {len(x)} answers change"
-    return "every image twice, in other batches", far if far == far else float("inf"), told
+    return Finding("every image twice, in other batches", far if far == far else float("inf"), told)
 
 
 CHECKS = (

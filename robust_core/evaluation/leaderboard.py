@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 from robust_core.cards import Card, Doubt, Doubts, Figure, Tally
 from robust_core.checkpoints import weights_sha
@@ -15,7 +15,8 @@ from robust_core.evaluation.measures import class_figures, nsd, wilson
 from robust_core.evaluation.scores import Board, Listed, Score, untouched
 from robust_core.types import UserError
 
-Kind = Literal["stale", "foreign", "partial"]
+Kind = Literal["stale", "foreign", "partial", "fewer"]
+UNRANKED = ("stale", "fewer")  # kinds of marks whose figures do not count
 DRAWN = 500  # resamples for an interval that no card holds: a board of 200 is to be there at once
 
 
@@ -32,8 +33,8 @@ class Mark:
 class Row:
     """A checkpoint on a board. score: None where it was not measured so; clean: None where not even untouched.
 
-    ranked: False where the figures are missing, came with an imported card, or are not of the weights that lie there
-    now.
+    ranked: False where the figures are missing, came with an imported card, are not of the weights that lie there
+    now, or are of fewer images than others' (which only a whole board tells: `with_fewer_marked`).
     """
 
     name: str
@@ -51,7 +52,7 @@ class Row:
     @property
     def ranked(self) -> bool:
         own = self.score is not None and not self.score.claimed
-        return own and not any(mark.kind == "stale" for mark in self.marks)
+        return own and not any(mark.kind in UNRANKED for mark in self.marks)
 
     @property
     def robust(self) -> Tally | None:
@@ -61,6 +62,17 @@ class Row:
     def w_robust(self) -> float | None:
         """½ clean + ½ robust."""
         return None if self.robust is None or self.clean is None else (self.clean.accuracy + self.robust.accuracy) / 2
+
+    @property
+    def w_interval(self) -> Figure | None:
+        """W-Robust with half the sum of the two lower ends, and of the two upper ones: 95 % or more.
+
+        Both shares are of the same images, and no card says which were right both times: their errors may add up.
+        """
+        if self.robust is None or self.clean is None or self.w_robust is None:
+            return None
+        (low, high), (lowest, highest) = interval(self.clean), interval(self.robust)
+        return Figure(value=self.w_robust, low=(low + lowest) / 2, high=(high + highest) / 2)
 
     @property
     def worst_class(self) -> float | None:
@@ -121,7 +133,7 @@ def _drawn(class_n: tuple[int, ...], class_correct: tuple[int, ...]) -> dict[str
 
 
 def _caught(checks: Sequence[Doubt]) -> float | None:
-    """How many checks were not passed; None where none could be made."""
+    """How many checks were not passed; None where none decides."""
     made = [check.passed for check in checks if check.passed is not None]
     return float(made.count(False)) if made else None
 
@@ -199,18 +211,21 @@ def _doubts(card: Card, board: Board) -> Doubts | None:
     return max(reversed(fitting), key=lambda d: d.data_fingerprint == board.fingerprint, default=None)
 
 
-def ordered(rows: Iterable[Row], key: str) -> list[Row]:
-    """By this key, best first; rows without it come last, in order of name, and before them those not to be ranked."""
+def ordered(rows: Iterable[Row], key: str, *, backwards: bool = False) -> list[Row]:
+    """By this key, best first, or best last; equal ones in order of name.
 
-    def place(one: Row) -> tuple[int, float, str]:
-        value = one.value(key)
-        missing = _missing(value)
-        if missing or isinstance(value, str):
-            return (2 if missing else 0 if one.ranked else 1, 0.0, str(value) if not missing else one.title.casefold())
-        assert isinstance(value, float)
-        return (0 if one.ranked else 1, round(value if key in LOW_FIRST else -value, DIGITS), one.title.casefold())
+    Either way rows without it come last, and before them those not to be ranked.
+    """
+    named = sorted(rows, key=lambda one: one.title.casefold())
+    known = [one for one in named if not _missing(one.value(key))]
+    # Sorting keeps equal ones as they stand, so that each order is one within the next.
+    known.sort(key=lambda one: _rounded(one.value(key)), reverse=(key in LOW_FIRST) == backwards)
+    known.sort(key=lambda one: not one.ranked)
+    return known + [one for one in named if _missing(one.value(key))]
 
-    return sorted(rows, key=place)
+
+def _rounded(value: float | str | None) -> Any:
+    return round(value, DIGITS) if isinstance(value, float) else value
 
 
 def _missing(value: float | str | None) -> bool:
@@ -234,13 +249,15 @@ def ranks(rows: Iterable[Row], key: str) -> dict[str, int]:
 
 
 def with_fewer_marked(rows: Sequence[Row]) -> list[Row]:
-    """The rows of a board, those marked that were measured on fewer images than another that counts."""
+    """The rows of a board, those marked, and thereby not ranked, that were measured on fewer images than another that
+    counts: a few easy ones would else lead."""
     most = max((one.robust.n for one in rows if one.ranked and one.robust), default=0)
 
     def marked(one: Row) -> Row:
         if one.robust is None or one.robust.n >= most:
             return one
-        told = f"measured on {one.robust.n:,} images, others here on up to {most:,}: not quite the same question"
-        return replace(one, marks=(*one.marks, Mark(kind="partial", word=f"n = {one.robust.n:,}", told=told)))
+        told = f"measured on {one.robust.n:,} images, others here on {most:,}: another question, and not ranked"
+        word = f"n = {one.robust.n:,}, others {most:,}"
+        return replace(one, marks=(*one.marks, Mark(kind="fewer", word=word, told=told)))
 
     return [marked(one) for one in rows]

@@ -82,12 +82,12 @@ def _number(value: float | None) -> Cell:
 
 def _doubts(row: Row) -> dict[str, Cell]:
     if row.doubts is None:
-        return {"doubts_passed": UNCHECKED, "doubts_caught": UNCHECKED, "doubts_images": UNCHECKED}
+        names = ("doubts_passed", "doubts_caught", "doubts_images", "doubts_test_images")
+        return dict.fromkeys(names, UNCHECKED)
     passed = sum(check.passed is True for check in row.doubts.checks)
+    where: dict[str, Cell] = {"doubts_images": row.doubts.n, "doubts_test_images": row.doubts.data_name}
     caught = ", ".join(check.name for check in row.doubts.raised) or "none"
-    return {"doubts_passed": f"{passed} of {len(row.doubts.checks)}", "doubts_caught": caught} | {
-        "doubts_images": row.doubts.n
-    }
+    return {"doubts_passed": f"{passed} of {len(row.doubts.checks)}", "doubts_caught": caught} | where
 
 
 def to_csv(rows: Sequence[Row], board: Board, yardstick: Yardstick | None, sort: str = "w_robust") -> str:
@@ -136,7 +136,7 @@ def lines(rows: Sequence[Row], sort: str = "w_robust") -> list[list[str]]:
             [
                 str(placed.get(row.name, "–")), titles[row.name], row.card.method, row.card.architecture,
                 share(row.clean), share(robust), MISSING if row.w_robust is None else f"{row.w_robust:.1%}",
-                worst, spread, f"{robust.n:,}" if robust else "–", verdict(row), f"{row.card.parameters:,}",
+                worst, spread, f"{robust.n:,}" if robust else "–", checked(row), f"{row.card.parameters:,}",
                 f"{cost.multiply_adds / 1e6:,.1f} M" if cost else MISSING, milliseconds(row),
                 "; ".join(mark.word for mark in row.marks),
             ]
@@ -172,9 +172,15 @@ def in_numbers(figure: Figure) -> str:
 
 def doubt_lines(rows: Sequence[Row]) -> list[list[str]]:
     """Of each row that was checked, a line a check: network, check, verdict, what came out, what was run."""
-    words, titles = {True: "passed", False: "caught", None: "could not be made"}, full_titles(rows)
+    words, titles = {True: "passed", False: "caught", None: "undecided"}, full_titles(rows)
     return [
-        [titles[row.name], check.title, words[check.passed], check.told, f"{check.ran}; {row.doubts.n} images"]
+        [
+            titles[row.name],
+            check.title,
+            words[check.passed],
+            check.told,
+            f"{check.ran}; {row.doubts.n:,} images of {row.doubts.data_name}",
+        ]
         for row in rows
         if row.doubts
         for check in row.doubts.checks
@@ -190,8 +196,14 @@ def verdict(row: Row) -> str:
         return f"{len(raised)} of {len(checks)} caught"
     passed = sum(check.passed is True for check in checks)
     if not passed:
-        return "no check could be made"
-    return f"{passed} of {len(checks)} passed" + ("" if passed == len(checks) else ", the others could not be made")
+        return "no check decides"
+    return f"{passed} of {len(checks)} passed" + ("" if passed == len(checks) else ", the others undecided")
+
+
+def checked(row: Row) -> str:
+    """ "8 of 8 passed (128 images of fashion_mnist)": the verdict, and what it was made on."""
+    doubts = row.doubts
+    return f"{verdict(row)} ({doubts.n:,} images of {doubts.data_name})" if doubts else UNCHECKED
 
 
 def all_passed(row: Row) -> bool:

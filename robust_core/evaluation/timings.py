@@ -18,6 +18,7 @@ from robust_core.folders import write_whole
 
 FILE = "timing.json"
 MOST_BYTES = 16_384  # a longer file is none of ours
+STEADY = 1.5  # upper quartile / lower quartile, up to which a time is to be relied on
 
 
 class _Kept(BaseModel):
@@ -33,6 +34,11 @@ def network_of(card: Card) -> str:
     """SHA-256 of what makes the network that is timed: its weights, architecture and options."""
     made = [card.weights_sha256, card.architecture, card.options, card.image_shape]
     return hashlib.sha256(json.dumps(made, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def unsteady(cost: Cost) -> bool:
+    """Was something else at work while it was timed? Its quartiles then lie far apart."""
+    return cost.one_high > STEADY * cost.one_low
 
 
 def read_cost(folder: Path, card: Card) -> Cost | None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from robust_core import checkpoints
 from robust_core.cards import Doubt
-from robust_core.evaluation.doubts import CHECKS, Effort, examine
+from robust_core.evaluation.doubts import CHECKS, Effort, Subject, examine
 from robust_core.types import Classifier, ImageSet, Routing, Trace, UserError
 from tests.evaluation.own import Brightness, greys
 
@@ -73,7 +73,7 @@ def test_an_honest_network_passes_all(honest: Classifier, small: ImageSet) -> No
     [
         (same, lambda z: 1e3 * z, {"zeros", "rises"}),
         (same, lambda z: 1e4 * z, {"zeros", "rises", "large_eps"}),
-        (lambda x: (x * 8).round() / 8, same, {"zeros", "rises", "large_eps", "black_box"}),
+        (lambda x: (x * 8).round() / 8, same, {"zeros", "rises", "large_eps"}),
         (Jitter(), same, {"repeats"}),
     ],
     ids=["saturated 1e3", "saturated 1e4", "quantised", "randomised"],
@@ -109,3 +109,19 @@ def test_gradients_that_are_no_numbers_are_no_gradients() -> None:
     assert checks["zeros"].figure == 1
     assert raised(tuple(checks.values())) >= {"zeros", "rises", "large_eps"}
     assert raised(examine(Brightness(), greys(), eps=0.1, effort=FAST)) == set()
+
+
+def test_too_few_images_leave_a_check_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Square beats PGD on one image, on five, of eight: the first may be chance, the second is not."""
+    stands = {"pgd": torch.ones(8, dtype=torch.bool), "square": torch.ones(8, dtype=torch.bool)}
+    monkeypatch.setattr(Subject, "standing", lambda self, attack: stands[attack.name])
+    subject = Subject.of(Brightness(), greys(), 8, 0.1, "linf", 0, "cpu", 8)
+    check = next(check for check in CHECKS if check.name == "black_box")
+    assert check.run(subject, FAST).passed is True
+    stands["square"][0] = False
+    one = check.run(subject, FAST)
+    assert one.passed is None
+    assert one.figure == 0.125
+    assert "so few images do not decide it (p = 0.50)" in one.told
+    stands["square"][:5] = False
+    assert check.run(subject, FAST).passed is False

@@ -9,6 +9,7 @@ import pytest
 from robust_core import data
 from robust_core.checkpoints import WEIGHTS
 from robust_core.evaluation.leaderboard import JUDGES, SORTS, ordered, ranks, row, with_fewer_marked
+from robust_core.evaluation.measures import wilson
 from robust_core.evaluation.report import all_passed, verdict
 from robust_core.evaluation.scores import boards, groups_for, scores, yardsticks
 from tests.evaluation.claims import PGD, card, doubts, evaluation, measure, tally
@@ -137,7 +138,7 @@ def test_a_group_tells_of_its_own_broken_logits() -> None:
     assert not found["group:table"].remarks
 
 
-def test_a_row_of_fewer_images_is_marked(tmp_path: Path) -> None:
+def test_a_row_of_fewer_images_is_marked_and_not_ranked(tmp_path: Path) -> None:
     few = measure(5, 5, 5, 5, attack=PGD).model_copy(update=tally(9, 9, 9, 9, each=10).model_dump())
     said = measure(25, 25, 25, 25, attack=PGD).model_copy(
         update=tally(99, 99, 99, 99, each=100).model_dump() | {"claimed": True}
@@ -145,7 +146,46 @@ def test_a_row_of_fewer_images_is_marked(tmp_path: Path) -> None:
     cards = {"a": (CLEAN, ROBUST), "b": (CLEAN, few), "c": (CLEAN, said)}
     every = [listed(tmp_path / "shapes" / name, card(name, measures=m)) for name, m in cards.items()]
     rows = with_fewer_marked([row(one, board_of(*every), PGD_ID) for one in every])
-    assert [{mark.word for mark in one.marks} & {"n = 40", "n = 100"} for one in rows] == [set(), {"n = 40"}, set()]
+    # The 400 that an imported card claims make nobody's 100 few.
+    assert [[mark.word for mark in one.marks if mark.kind == "fewer"] for one in rows] == [
+        [],
+        ["n = 40, others 100"],
+        [],
+    ]
+    for key, order in (("robust", "acb"), ("nsd", "abc")):  # 0.9 and even classes would lead
+        assert "".join(one.title for one in ordered(rows, key)) == order
+        assert ranks(rows, key) == {"shapes/a": 1}
+    (alone,) = with_fewer_marked([row(every[1], board_of(*every), PGD_ID)])
+    assert ranks([alone], "robust") == {"shapes/b": 1}
+    assert words(alone) == {"two n"}
+
+
+@pytest.mark.parametrize("key", ["robust", "nsd", "name"])
+def test_backwards_those_without_a_rank_or_a_figure_stay_last(tmp_path: Path, key: str) -> None:
+    figures = {"a": (9, 8, 8, 8), "b": (20, 20, 19, 19), "c": (20, 20, 19, 19)}
+    cards = {name: card(name.upper(), measures=(CLEAN, measure(*right, attack=PGD))) for name, right in figures.items()}
+    cards |= {"bare": card("0"), "stale": card("1", measures=(CLEAN, measure(25, 25, 25, 25, attack=PGD)))}
+    every = [listed(tmp_path / "shapes" / name, one) for name, one in cards.items()]
+    (every[-1].checkpoint.folder / WEIGHTS).write_bytes(b"others")
+    rows = [row(one, board_of(*every), PGD_ID) for one in every]
+    there, back = ("".join(one.title for one in ordered(rows, key, backwards=way)) for way in (False, True))
+    assert (there, back) == (("ABC01", "CBA10") if key == "name" else ("BCA10", "ABC10"))
+    assert ranks(ordered(rows, key, backwards=True), key) == ranks(rows, key)
+
+
+def test_the_interval_of_w_robust_is_made_of_both(tmp_path: Path) -> None:
+    one = listed(tmp_path / "shapes" / "a", card(measures=(CLEAN, ROBUST)))
+    found = row(one, board_of(one), PGD_ID)
+    (low, high), (lowest, highest) = wilson(88, 100), wilson(50, 100)
+    width = found.w_interval
+    assert width is not None
+    assert (width.value, width.low, width.high) == (found.w_robust, (low + lowest) / 2, (high + highest) / 2)
+    # Wide enough for any two shares of the same images: at least as wide as where those right under attack are all
+    # among those right untouched, which is the most that they can have in common.
+    spread = (0.5 + (0.88 - 0.5) / 4 - 0.69**2) ** 0.5 / 100**0.5
+    assert 1.96 * spread < (width.high - width.low) / 2 < 1.3 * 1.96 * spread
+    bare = listed(tmp_path / "shapes" / "b", card("Bare"))
+    assert row(bare, board_of(one), PGD_ID).w_interval is None
 
 
 def test_checks_that_could_not_be_made_are_no_pass(tmp_path: Path) -> None:
@@ -158,5 +198,5 @@ def test_checks_that_could_not_be_made_are_no_pass(tmp_path: Path) -> None:
     assert [one.value("doubts") for one in rows] == [None, 0.0, 0.0, 1.0]
     assert [all_passed(one) for one in rows] == [False, False, True, False]
     assert [verdict(one) for one in rows] == [
-        "no check could be made", "1 of 2 passed, the others could not be made", "2 of 2 passed", "1 of 2 caught",
+        "no check decides", "1 of 2 passed, the others undecided", "2 of 2 passed", "1 of 2 caught",
     ]  # fmt: skip

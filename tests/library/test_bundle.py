@@ -120,7 +120,10 @@ REFUSED = {
     "an entry without a name": (lambda f: {**f, "NAMELESS": b"x"}, "which no finished run has|not a zip"),
     "the options of another card": (lambda f: with_card(f, options={"num_classes": 3}), "must not name num_classes"),
     "a name among them": (lambda f: with_card(f, options={"name": "moe"}), "must not name name"),
-    "an option of another kind": (lambda f: with_card(f, options=TINY | {"stem_stride": "x"}), "stem_stride of residual: input should be a valid integer"),
+    "an option of another kind": (
+        lambda f: with_card(f, options=TINY | {"stem_stride": "x"}),
+        "stem_stride of residual: input should be a valid integer",
+    ),
     "more images than there are": (lambda f: with_card(f, measures=[many()]), "claims 1,000,000 test images of fash"),
     "as many of another name": (lambda f: with_card(f, measures=[many(data_name="mine")]), "claims 1,000,000 test im"),
     "a device of markup": (lambda f: with_card(f, device="<img src=x>"), "holds <, >"),

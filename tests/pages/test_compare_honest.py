@@ -144,7 +144,7 @@ def test_checks_that_could_not_be_made_are_drawn_as_none(open_page, zoo):
         made = doubts(*passed, sha=Card.model_validate_json((zoo / name / CARD).read_bytes()).weights_sha256)
         change(zoo / name, doubts=(made.model_copy(update={"data_fingerprint": known.measures[0].data_fingerprint}),))
     found = {title: cells["doubts"] for title, cells in rows(open_page(COMPARE)).items()}
-    assert (found["PGD-AT"]["kind"], found["PGD-AT"]["text"]) == ("none", "– no check could be made")
+    assert (found["PGD-AT"]["kind"], found["PGD-AT"]["text"]) == ("none", "– no check decides")
     assert (found["AW-Net"]["kind"], found["AW-Net"]["text"][0]) == ("none", "–")
     assert (found["Standard"]["kind"], found["Standard"]["text"]) == ("ok", "✓ 3 of 3 passed")
 
