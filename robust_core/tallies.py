@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MOST = 10**9  # images; a count beyond is a slip, or there to break who reckons with it
@@ -39,6 +41,12 @@ class Tally(BaseModel):
     @property
     def worst_class(self) -> float:
         return min(share for share in self.class_accuracy if share is not None)
+
+    def worst_name(self, class_names: Sequence[str]) -> str:
+        """Of the class that fares worst; their number where several fare alike."""
+        named = zip(self.class_accuracy, class_names, strict=False)
+        worst = [name for share, name in named if share is not None and share == self.worst_class]
+        return worst[0] if len(worst) == 1 else f"{len(worst)} classes alike"
 
 
 class Figure(BaseModel):

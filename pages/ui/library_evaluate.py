@@ -6,8 +6,10 @@ import streamlit as st
 
 from pages.ui import link, served
 from pages.ui.frame import verbatim
-from pages.ui.library_told import acting, say
+from pages.ui.library_told import acting, evaluated, say
+from pages.ui.train_list import duration
 from robust_core.cards import Card
+from robust_core.evaluation.command import DOUBTED
 from robust_core.evaluation.plan import GROUPS
 from robust_core.library import evaluations
 from robust_core.library.evaluations import FEWEST, Seen
@@ -18,6 +20,7 @@ KINDS = {"table": "The papers' attacks", "all": "Whole ensemble and doubts"}
 PLANS = {"table": (("table",), False), "all": (GROUPS, True)}  # groups of attacks, and whether doubts are checked
 MOST, USUAL = 2000, 100
 EVERY = 1.0  # seconds between two looks at one that runs
+START = 10.0  # seconds until a process of its own has its libraries, images and network
 
 
 def evaluate(row: Row, first: str = "") -> None:
@@ -68,14 +71,30 @@ def _told(card: Card, kind: str, n: int, on: str) -> str:
         "table": "FGSM, PGD-20 twice and CW, each on all images.",
         "all": "The papers' attacks, AutoAttack's four, those that know a router, and every check for false security.",
     }[kind]
-    known = [e for e in card.evaluations if tuple(e.plan) == tuple(PLANS[kind][0])]
-    if known:
-        seconds = known[-1].seconds * n / known[-1].clean.n
-        what += f" About {seconds:,.0f} s, from what the last one took." if seconds >= 1 else " About a second."
+    seconds = _expected(card, kind, n)
+    if seconds is not None:
+        what += f" About {duration(seconds)}, from what the last one took, wherever that was."
     return (
         f"{what} On the first test images of {on}. It runs on when this tab closes, and writes its figures into the "
         "card, where Compare finds them."
     )
+
+
+def _expected(card: Card, kind: str, n: int) -> float | None:
+    """Seconds, from the last evaluation with the same attacks and the last checks; None where there was none."""
+    groups, doubts = PLANS[kind]
+    # Of a network without a router the attacks that know one are left out.
+    known = [e for e in card.evaluations if e.seconds and {*e.plan, "adaptive"} == {*groups, "adaptive"}]
+    if not known or (doubts and not card.doubts):
+        return None
+    checks = card.doubts[-1].seconds * min(n, DOUBTED) / card.doubts[-1].n if doubts else 0.0
+    return START + known[-1].seconds * n / known[-1].clean.n + checks
+
+
+def _came_out(row: Row, seen: Seen) -> str:
+    card = row.found.card
+    mine = [e for e in card.evaluations if e.clean.n == seen.n] if card else []
+    return evaluated(mine[-1]) if mine else "the figures are in its card"
 
 
 def _running(row: Row, seen: Seen) -> None:
@@ -91,7 +110,8 @@ def _running(row: Row, seen: Seen) -> None:
 def _ended(row: Row, seen: Seen) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="library_evaluated"):
         if seen.phase == "done":
-            st.success(f"Evaluated on {seen.n:,} images; the figures are in its card.", icon=":material/check:")
+            st.success(verbatim(f"Evaluated on {seen.n:,} images: {_came_out(row, seen)}."), icon=":material/check:")
+            st.page_link("pages/5_Compare.py", label="Compare", icon=":material/leaderboard:")
         else:
             st.warning(verbatim(seen.told[:1].upper() + seen.told[1:]), icon=":material/info:")
         if st.button("Got it", key=f"library_evaluate_forget {row.name}", disabled=read_only()):

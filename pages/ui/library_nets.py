@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui import link
 from pages.ui.frame import guarded, verbatim
 from pages.ui.library_evaluate import evaluate
-from pages.ui.library_told import acting, choose_row, code, facts, mark, say
+from pages.ui.library_told import acting, choose_row, claim, code, evaluated, facts, mark, say
 from robust_core.cards import Card
 from robust_core.evaluation.measures import percents
 from robust_core.library import bundle, shelf
@@ -19,6 +19,7 @@ from robust_core.library.shelf import Row
 from robust_core.library.storage import told_bytes
 
 TABLE = "library_nets"
+LISTED = 5  # evaluations of one checkpoint
 TITLES = {True: "fits", False: "does not fit", None: "not looked at"}
 
 
@@ -105,24 +106,20 @@ def _by_pgd(card: Card) -> str:
         return ""
     clean, robust = percents(card.clean.accuracy)[0], percents(card.robust.accuracy)[0]
     told = f"{clean}% clean, {robust}% PGD-20"
-    return _claim(
-        f"{told}, n = {card.robust.n:,} of {card.robust.data_name}", card.clean.claimed or card.robust.claimed
-    )
-
-
-def _claim(told: str, claimed: bool) -> str:
-    """Figures that came with an imported card say so."""
-    return f"its card claims {told}" if claimed else told
+    return claim(f"{told}, n = {card.robust.n:,} of {card.robust.data_name}", card.clean.claimed or card.robust.claimed)
 
 
 def _by_ensemble(card: Card) -> str:
-    told = card.evaluation
-    if told is None:
-        return ""
-    attacks = len({result.name for result in told.results})
-    clean, worst = percents(told.clean.accuracy)[0], percents(told.worst.accuracy)[0]
-    said = f"{clean}% clean, {worst}% worst case of {attacks} attacks, n = {told.clean.n:,} of {told.data_name}"
-    return _claim(said, told.claimed)
+    return evaluated(card.evaluation) if card.evaluation is not None else ""
+
+
+def _evaluations(card: Card) -> str:
+    """Every one of these weights, the one that counts first."""
+    fresh = [e for e in reversed(card.evaluations) if e.weights_sha256 == card.weights_sha256]
+    fresh.sort(key=lambda e: e is not card.evaluation)
+    more = len(fresh) - LISTED
+    lines = [html.escape(evaluated(each)) for each in fresh[:LISTED]] + ([f"and {more} more"] if more > 0 else [])
+    return "<br>".join(lines)
 
 
 def _facts(row: Row) -> None:
@@ -143,7 +140,7 @@ def _facts(row: Row) -> None:
             "Licence": html.escape(row.licence or "not said"),
             "Card": fits.get(row.fits, "not looked at") + f" {code(card.weights_sha256[:12])}",
             "Measured": html.escape(_by_pgd(card)) or ("" if card.evaluation else "nothing yet"),
-            "Evaluated": html.escape(_by_ensemble(card)),
+            "Evaluated": _evaluations(card),
             "Notes": html.escape(card.notes),
         }
     facts(pairs)

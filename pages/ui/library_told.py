@@ -14,7 +14,9 @@ import streamlit as st
 from pages.ui import link
 from pages.ui.frame import colours, verbatim
 from robust_core import checkpoints
+from robust_core.cards import Evaluation
 from robust_core.data import cache_folder
+from robust_core.evaluation.measures import percents
 from robust_core.library import trash
 from robust_core.library.storage import size_of, told_bytes
 from robust_core.library.trash import TRASH, Trashed
@@ -35,6 +37,21 @@ class Told:
 def dress() -> None:
     """The page's own style."""
     st.html(Path(__file__).with_name("library_style.css"))
+
+
+def claim(told: str, claimed: bool) -> str:
+    """Figures that came with an imported card say so."""
+    return f"its card claims {told}" if claimed else told
+
+
+def evaluated(told: Evaluation) -> str:
+    """An evaluation in a line: clean, worst case with its 95 % interval, attacks, images."""
+    attacks = len({result.name for result in told.results})
+    clean, robust = percents(told.clean.accuracy)[0], told.figures.get("robust")
+    worst, *ends = percents(robust.value, robust.low, robust.high) if robust else percents(told.worst.accuracy)
+    within = f" [{', '.join(ends)}]" if ends else ""
+    said = f"{clean}% clean, {worst}%{within} worst case of {attacks} attacks, n = {told.clean.n:,} of {told.data_name}"
+    return claim(said, told.claimed)
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import torch
@@ -13,7 +14,7 @@ import typer
 
 from robust_core import checkpoints, data
 from robust_core.attacks import AttackSettings
-from robust_core.cards import Card, Doubts, Evaluation, Figure
+from robust_core.cards import Card, Doubts, Evaluation, Figure, Tally
 from robust_core.checkpoints import RECIPE, Checkpoint
 from robust_core.evaluation.ensemble import Underway, checked_count
 from robust_core.evaluation.measures import percents
@@ -56,16 +57,17 @@ def register(app: typer.Typer, choose_device: Callable[[str], torch.device]) -> 
         net = checkpoints.load(found, where)
         groups = [group.strip() for group in plan.split(",") if group.strip()]
         chosen = plan_for(net, images.shape, groups, eps=settings.eps, norm=settings.norm, seed=seed)
-        told = _Line()
         how: dict[str, Any] = {"seed": seed, "device": where, "batch_size": batch_size, "write": write}
-        evaluation = evaluate_checkpoint(found, net, images, chosen, n=n, progress=told.evaluating, **how)
-        told.end()
-        typer.echo("\n".join(table(evaluation)))
+        with _line(kept=write) as told:
+            evaluation = evaluate_checkpoint(found, net, images, chosen, n=n, progress=told.evaluating, **how)
+        typer.echo("\n".join(table(evaluation, images.class_names)))
         if doubts:
             at: dict[str, Any] = {"eps": settings.eps, "norm": settings.norm, "n": min(n, DOUBTED)}
-            examined = examine_checkpoint(found, net, images, progress=told.checking, **at, **how)
-            told.end()
+            with _line(kept=write) as told:
+                examined = examine_checkpoint(found, net, images, progress=told.checking, **at, **how)
             typer.echo("\n".join(["", *doubts_table(examined)]))
+        if write:
+            typer.echo(f"written into the card of {found.name}; --no-write leaves it as it is")
 
 
 def budget(found: Checkpoint, card: Card) -> tuple[str, float]:
@@ -83,12 +85,13 @@ def budget(found: Checkpoint, card: Card) -> tuple[str, float]:
         return "linf", 8 / 255 if card.image_shape[0] == 3 else 0.1
 
 
-def table(evaluation: Evaluation) -> list[str]:
+def table(evaluation: Evaluation, class_names: Sequence[str]) -> list[str]:
     """The evaluation as lines of text."""
     clean, worst = evaluation.clean, evaluation.worst
     told = [
         f"{clean.n} test images of {evaluation.data_name}, {evaluation.norm}, ε = {evaluation.eps:.4g}, "
         f"{evaluation.seconds:.0f} s",
+        "right: of all images; W-Robust: half clean, half right after the attack; attacked: images not fooled before",
         f"{'':16}{'right':>9}{'W-Robust':>10}{'worst class':>13}{'attacked':>10}{'seconds':>9}  attack",
         f"{'clean':16}{clean.accuracy:>9.2%}{'':10}{clean.worst_class:>13.1%}",
     ]
@@ -106,10 +109,18 @@ def table(evaluation: Evaluation) -> list[str]:
             told.append(f"  {'':14}{line.broken} images ended in logits that are no numbers; they count as wrong")
     told.append(f"{'worst case':16}{worst.accuracy:>9.2%}{evaluation.w_robust(worst):>10.2%}{worst.worst_class:>13.1%}")
     words = {"clean": "clean", "robust": "robust, worst case", "worst_class": "worst class", "nsd": "NSD"}
-    told += [f"{words[name]}: {_interval(name, figure)}" for name, figure in evaluation.figures.items()]
+    tails = {"worst_class": f", {worst.worst_name(class_names)}" + _absent(worst)}
+    told += [
+        f"{words[name]}: {_interval(name, figure)}{tails.get(name, '')}" for name, figure in evaluation.figures.items()
+    ]
     if evaluation.broken:
         told.append(f"{evaluation.broken} images have logits that are no numbers, unattacked; they count as wrong")
     return [*told, *(f"note: {note}" for note in evaluation.notes)]
+
+
+def _absent(tally: Tally) -> str:
+    absent = tally.class_n.count(0)
+    return f"; {absent} of {len(tally.class_n)} classes have no image here" if absent else ""
 
 
 def _interval(name: str, figure: Figure) -> str:
@@ -128,22 +139,42 @@ def doubts_table(doubts: Doubts) -> list[str]:
     return [*told, f"{passed} of {len(doubts.checks)} checks passed, {len(doubts.raised)} not: {said}"]
 
 
+@contextmanager
+def _line(*, kept: bool) -> Iterator[_Line]:
+    """Progress while something is made; Ctrl-C ends it with a sentence. kept: is what was done till then?"""
+    line = _Line()
+    try:
+        yield line
+    except KeyboardInterrupt:
+        line.end()
+        typer.echo("stopped; " + ("the same command goes on" if kept else "with --no-write nothing is kept"), err=True)
+        raise typer.Exit(130) from None
+    finally:
+        line.end()
+
+
 class _Line:
-    """One line of progress on a terminal, silent elsewhere."""
+    """One line of progress on a terminal, a line for each attack or check elsewhere."""
 
     def __init__(self) -> None:
-        self.at, self.width = 0.0, 0
+        self.at, self.width, self.number = 0.0, 0, 0
 
     def evaluating(self, now: Underway) -> None:
+        if not self.number and now.number > 1:
+            print(f"goes on: {now.number - 1} of {now.attacks} attacks were made before", file=sys.stderr, flush=True)
         share = f"{now.number} of {now.attacks}, {now.attack}: {now.done:,} of {now.n:,}"
-        self.say(f"attack {share}; {now.left / now.n:.1%} still right")
+        self.say(f"attack {share}; {now.left / now.n:.1%} still right", now.number)
 
     def checking(self, title: str, number: int, checks: int) -> None:
         self.at = 0.0
-        self.say(f"check {number} of {checks}: {title}")
+        self.say(f"check {number} of {checks}: {title}", number)
 
-    def say(self, text: str) -> None:
-        if sys.stderr.isatty() and time.monotonic() - self.at > 0.2:
+    def say(self, text: str, number: int) -> None:
+        new, self.number = number != self.number, number
+        if not sys.stderr.isatty():
+            if new:
+                print(text, file=sys.stderr, flush=True)
+        elif time.monotonic() - self.at > 0.2:
             self.at = time.monotonic()
             print(f"\r{text.ljust(self.width)}", end="", file=sys.stderr, flush=True)
             self.width = len(text)

@@ -11,7 +11,9 @@ from robust_core import checkpoints
 from robust_core.__main__ import app
 from robust_core.attacks import AttackSettings
 from robust_core.checkpoints import CARD, Measure
+from robust_core.evaluation import command
 from robust_core.evaluation.command import budget, doubts_table, table
+from robust_core.evaluation.ensemble import Underway
 from robust_core.types import ImageSet, UserError
 from tests.evaluation.own import checkpoint
 
@@ -34,7 +36,10 @@ def test_it_prints_what_it_writes(folder: Path) -> None:
     assert card is not None
     assert card.evaluation is not None
     assert card.examination is not None
-    assert "\n".join(table(card.evaluation)) in output
+    assert "\n".join(table(card.evaluation, card.class_names)) in output
+    assert "written into the card of zoo/tiny; --no-write leaves it" in output
+    assert "of 10 classes have no image here" in output
+    assert "\nattack 2 of " in output  # no terminal: a line an attack
     assert "\n".join(doubts_table(card.examination)) in output
     assert (card.evaluation.plan, card.evaluation.eps, card.evaluation.seed) == (("table",), 8 / 255, 2)
     assert (card.evaluation.clean.n, card.examination.n) == (12, 12)
@@ -83,3 +88,24 @@ def test_mistakes_are_one_sentence(arguments: list[str], message: str, folder: P
     result = CliRunner().invoke(app, ["evaluate", *arguments])
     assert isinstance(result.exception, UserError)
     assert message in str(result.exception)
+
+
+def test_what_goes_on_says_so_and_ctrl_c_ends_in_a_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said_, real = [], command._Line.evaluating
+
+    def broken(line: command._Line, now: Underway) -> None:
+        real(line, now)
+        said_.append(now.attack)
+        if now.number == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(command._Line, "evaluating", broken)
+    result = CliRunner().invoke(app, ["evaluate", "tiny", "--n", "12", "--plan", "table", "--no-doubts"])
+    assert result.exit_code == 130
+    assert "stopped; the same command goes on" in result.output
+    assert len(set(said_)) == 3
+    monkeypatch.setattr(command._Line, "evaluating", real)
+    again = said("tiny", "--n", "12", "--plan", "table", "--no-doubts")
+    assert "goes on: 3 of 4 attacks were made before" in again
+    assert "attack 4 of 4" in again
+    assert "attack 1 of 4" not in again

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from robust_core import checkpoints, data
-from robust_core.checkpoints import CARD, WEIGHTS
+from robust_core.checkpoints import CARD, WEIGHTS, write_card
 from robust_core.data import own
 from robust_core.library import evaluations, shelf, trash
 from tests.data.conftest import animals, encode, noise, pack  # noqa: F401
+from tests.evaluation.claims import doubts, evaluation, tally
 
 LIBRARY = "pages/6_Library.py"
 NAME = "fashion_mnist/pgd_at"
@@ -252,3 +253,17 @@ def test_figures_that_came_with_a_card_are_called_claims(zoo, library) -> None:
     app = library(model=NAME)
     assert "its card claims 80.0% clean, 60.0% PGD-20" in words(app)
     assert sum(told.startswith("its card claims") for told in table(app)["Measured"]) == 1
+
+
+def test_the_whole_ensemble_s_time_is_told_from_the_last_one(zoo, library) -> None:
+    """Of a network without a router the attacks that know one are left out, and the estimate knows."""
+    found = checkpoints.find(NAME)
+    assert found.card is not None
+    all_right = tally(10, 10, 10, 10, 10, 10, 10, 10, 10, 10, each=10)
+    made = evaluation(all_right, all_right, plan=("table", "autoattack"))
+    last = made.model_copy(update={"seconds": 1000.0, "weights_sha256": found.card.weights_sha256})
+    checked = doubts(True).model_copy(update={"n": 100, "seconds": 50.0})
+    write_card(found.folder, found.card.model_copy(update={"evaluations": (last,), "doubts": (checked,)}))
+    app = library(model=NAME, eval_kind="all", n_eval=200)
+    assert "About 35 min, from what the last one took" in words(app)  # 10 + 2·1000 + 128/100·50 s
+    assert "100.0% [96.3, 100.0] worst case of 2 attacks, n = 100" in words(app)
