@@ -231,7 +231,8 @@ def _respelt(tensors: Mapping[str, Tensor], wanted: Any) -> dict[str, Tensor]:
 
 
 def _nearest(asked: str, size: int, channels: int, classes: int, tensors: Mapping[str, Tensor]) -> str:
-    """Half a sentence on the architecture, with its default options, that fits best; "" if none does better."""
+    """Half a sentence on the architecture, with its default options, that fits best; "" if none does better, or where
+    more keys differ than there are: of everything strange the smallest network would be the nearest."""
     sizes: dict[str, int] = {}
     for name in ARCHITECTURES.names():
         kept = {key: t for key, t in tensors.items() if not key.startswith(NEVER_RUN.get(name, ()))}
@@ -241,7 +242,8 @@ def _nearest(asked: str, size: int, channels: int, classes: int, tensors: Mappin
     best = min(sizes, key=lambda name: sizes[name])
     if sizes[best] == 0:
         return f"; it fits {best!r}"
-    return f"; the nearest is {best!r} ({sizes[best]} keys differ)" if best != asked and sizes[best] < size else ""
+    near = best != asked and sizes[best] < min(size, len(tensors))
+    return f"; the nearest is {best!r} ({sizes[best]} keys differ)" if near else ""
 
 
 def _told(values: Sequence[float]) -> str:
