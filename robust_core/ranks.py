@@ -150,7 +150,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
-        if x.dtype != torch.float32:  # sums over a batch need more than the 8 bits of bfloat16
+        if x.dtype.itemsize < 4:  # sums over a batch need more than the 8 bits of bfloat16
             with torch.autocast(x.device.type, enabled=False):
                 return self.forward(x.float()).to(x.dtype)
         n = x.numel() // x.shape[1] * world()

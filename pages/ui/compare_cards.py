@@ -30,7 +30,10 @@ ANY = "any"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Shown:
-    """The leaderboard on screen: its rows in order, those left after the filters, and the networks chosen."""
+    """The leaderboard on screen: its rows in order, those left after the filters, and the networks chosen.
+
+    sort: by what they are ranked and ordered; backwards: the best last.
+    """
 
     board: Board
     yardstick: Yardstick | None
@@ -38,6 +41,7 @@ class Shown:
     every: Sequence[Row]
     listed: dict[str, Listed]
     sort: str
+    backwards: bool = False
     filters: Sequence[str] = ()
     chosen: Sequence[str] = ()
 
@@ -110,9 +114,20 @@ def pick_board(listed: Sequence[Listed]) -> Shown:
     left = [one for one in left if architecture in (ANY, one.card.architecture)]
     picked = {"method": method, "architecture": architecture}
     filters = [f"{kind} {value}" for kind, value in picked.items() if value != ANY]
-    sort = link.read("sort", "w_robust", lambda text: text if text in SORTS else None)
-    return Shown(board=board, yardstick=stick, rows=ordered(left, sort), every=ordered(every, "w_robust"), sort=sort,
-                 filters=filters, listed={one.name: one for one in here})  # fmt: skip
+    sort, backwards = link.read("sort", ("w_robust", False), _order)
+    return Shown(board=board, yardstick=stick, rows=ordered(left, sort, backwards=backwards), sort=sort,
+                 backwards=backwards, every=ordered(every, "w_robust"), filters=filters,
+                 listed={one.name: one for one in here})  # fmt: skip
+
+
+def _order(text: str) -> tuple[str, bool] | None:
+    """ "clean", or "-clean" for the other way round."""
+    return (text.removeprefix("-"), text[:1] == "-") if text.removeprefix("-") in SORTS else None
+
+
+def order_by(shown: Shown, key: str) -> None:
+    """By this column, best first; where it is that already, the other way round."""
+    link.write("sort", f"-{key}" if key == shown.sort and not shown.backwards else key)
 
 
 def _filter(label: str, values: Sequence[str], key: str) -> str:

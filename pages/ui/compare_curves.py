@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from pages.ui import link
 from pages.ui.compare_cards import Shown
 from pages.ui.compare_judged import bar, chosen_nets, counts, over_chunks, pick_attack, pick_bench
@@ -14,6 +16,7 @@ from robust_core.evaluation.sweeps import over_eps, over_steps
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # of the board's ε
 STEPS = (0, 1, 2, 3, 5, 10, 20, 50, 100)
+ENDS = "Whiskers, drawn side by side, and brackets"
 UNITS = {"linf": "ε (L∞, pixel units)", "l2": "ε (L2, pixel units)"}
 
 
@@ -30,14 +33,14 @@ def against_eps(shown: Shown) -> None:
         bench, looks(attack) * (len(eps) - 1), f"Accuracy at {len(eps)} budgets", key,
         lambda net, part, indices: over_eps(net, part, attack, eps, indices=indices),
     )  # fmt: skip
-    lines = [Counted(name=title, right=counts(rows), n=bench.n) for title, rows in found.items()]
+    lines = _lines(shown, {title: counts(rows) for title, rows in found.items()}, bench.n)
 
     def drawn(now: Theme) -> object:
         return charts.accuracy_curves(
             eps, lines, x_title=UNITS[attack.norm], x_name="ε", usual=shown.board.eps, look=now
         )
 
-    told = bench.told(_varied(attack, "ε varies")) + (
+    told = bench.told(_varied(attack, "ε varies"), ENDS) + (
         " Steps grow with ε. An image fooled at a smaller ε counts as fooled at every larger one: it may be changed as "
         "little there. An upper bound on robust accuracy: a stronger attack may find more."
     )
@@ -59,16 +62,26 @@ def against_steps(shown: Shown) -> None:
         lambda net, part, indices: over_steps(net, part, attack, indices=indices),
     )  # fmt: skip
     points = [step for step in STEPS if step <= most]
-    lines = [Counted(name=title, right=counts(rows[points]), n=bench.n) for title, rows in found.items()]
+    lines = _lines(shown, {title: counts(rows[points]) for title, rows in found.items()}, bench.n)
 
     def drawn(now: Theme) -> object:
         return charts.accuracy_curves(points, lines, x_title="steps of PGD", x_name="steps", by_rank=True, look=now)
 
-    told = bench.told(_varied(attack, "stopped after each number of steps")) + (
+    told = bench.told(_varied(attack, "stopped after each number of steps"), ENDS) + (
         " The curve should fall and level off: where it is still falling the attack is too weak to quote; where it "
         "rises, gradients mislead."
     )
     show_and_keep(shown, "steps", "Accuracy against attack strength", drawn, told)
+
+
+def _lines(shown: Shown, right: Mapping[str, Sequence[int]], n: int) -> list[Counted]:
+    """A line a network, by title, drawn as its mark in the scatter is."""
+    titles = shown.titles()
+    cards = {titles[one.name]: one.card for one in shown.picked}
+    return [
+        Counted(name=title, right=some, n=n, method=cards[title].method, architecture=cards[title].architecture)
+        for title, some in right.items()
+    ]
 
 
 def _varied(attack: AttackSettings, what: str) -> str:

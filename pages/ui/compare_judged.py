@@ -37,9 +37,9 @@ class Bench:
     n: int
     seed: int
 
-    def told(self, attack: str) -> str:
-        """What the numbers are of, in a sentence."""
-        return f"First {self.n:,} test images of {self.images.name}. {attack}. Bands and brackets: 95 % (Wilson)."
+    def told(self, attack: str, where: str) -> str:
+        """What the numbers are of, and where their intervals stand, in sentences."""
+        return f"First {self.n:,} test images of {self.images.name}. {attack}. {where}: 95 % (Wilson)."
 
 
 def chosen_nets(shown: Shown) -> dict[str, Served]:
@@ -65,7 +65,7 @@ def pick_bench(nets: dict[str, Served]) -> Bench:
     data_name = pickers.pick_data(next(iter(nets.values())))
     images = test_images(data_name)
     top = min(MOST_IMAGES, len(images))
-    told = "From the front of the test set. More images, narrower bands, more time."
+    told = "From the front of the test set. More images, narrower intervals, more time."
     n = top if top <= CHUNK else link.slider(
         "Test images", CHUNK, top - top % CHUNK, CHUNK, "n_compare", min(FIRST_IMAGES, top - top % CHUNK), help=told
     )  # fmt: skip

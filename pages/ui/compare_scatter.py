@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -37,11 +37,18 @@ def pictures(shown: Shown) -> None:
     told = ["A click chooses a network. Dotted: equal W = ½ clean + ½ robust. Whiskers: 95 % (Wilson)."]
     if any(point.claimed for point in points):
         told.append(f"Open marks: {CLAIM}, and not ranked.")
+    few = [one.title for one in shown.rows if one.fewer]
+    if few:
+        told.append(f"Of fewer images than the others, and not ranked: {_some(few)}.")
     if absent:
-        told.append(f"Not measured so, and not drawn: {', '.join(absent[:8])}{' …' if len(absent) > 8 else ''}.")
+        told.append(f"Not measured so, and not drawn: {_some(absent)}.")
     if len(points) > len(named):
         told.append(f"{len(points)} networks; names of the chosen and of the best only.")
     st.caption(verbatim(" ".join(told)))
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + " …" * (len(names) > 8)
 
 
 def _drawn(which: str, points: list[charts.Checkpoint], selected: str | None, named: list[str]) -> go.Figure:
@@ -88,6 +95,7 @@ def _point(one: Row, title: str) -> charts.Checkpoint:
         clean_interval=interval(one.clean),
         robust_interval=interval(robust),
         claimed=one.score.claimed,
+        ranked=one.ranked,
     )
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import link
 from pages.ui.board import Cell, show_board
-from pages.ui.compare_cards import MOST, Shown, measure_costs, toggle, untimed
+from pages.ui.compare_cards import MOST, Shown, measure_costs, order_by, toggle, untimed
 from pages.ui.frame import colours, verbatim
 from robust_core.cards import Figure, Tally
 from robust_core.evaluation.cost import Cost
-from robust_core.evaluation.leaderboard import LOW_FIRST, Row, interval, ranks
+from robust_core.evaluation.leaderboard import JUDGES, LOW_FIRST, Row, interval, ranks
 from robust_core.evaluation.measures import percents
 from robust_core.evaluation.report import (
     ELSEWHERE,
@@ -23,13 +22,14 @@ from robust_core.evaluation.report import (
     training_seed,
     verdict,
 )
+from robust_core.evaluation.timings import STEADY, unsteady
 
 COLUMNS = (  # key, label, help
     ("name", "network", "What was trained. A box chooses it for the questions below."),
     ("clean", "clean", "Right untouched; 95 % interval (Wilson)"),
     ("robust", "robust", "Right after the attack chosen above; 95 % interval (Wilson)"),
     ("doubts", "doubts", "Checks for a false sense of security, made on these weights at this ε"),
-    ("w_robust", "W-Robust", "½ clean + ½ robust"),
+    ("w_robust", "W-Robust", "½ clean + ½ robust; its interval is made of the ends of both"),
     ("worst_class", "worst class", "Robust accuracy of the class that fares worst; 95 % interval (bootstrap)"),
     (
         "nsd",
@@ -40,6 +40,10 @@ COLUMNS = (  # key, label, help
     ("parameters", "parameters", "Numbers that were trained"),
     ("multiply_adds", "mult-adds", "Multiply-adds of one image: convolutions and matrix products"),
     ("ms", "ms / image", "One image alone, this machine"),
+)
+SPANS = (
+    "W-Robust's interval: half the sum of the lower ends of both, to half that of the upper ones; at least 95 %, as no "
+    "card says which images are right both times"
 )
 NOTHING: Cell = {"text": MISSING, "kind": "none", "tip": "Its card holds no such figure."}
 
@@ -61,9 +65,14 @@ def table(shown: Shown) -> None:
     if not rows:
         st.info("No network here has this method and this architecture.", icon=":material/filter_alt_off:")
         return
-    show_board(columns, rows, sort=shown.sort, full=len(shown.chosen) >= MOST, key="board", style=colours(),
-               on_sort=lambda key: link.write("sort", key), on_toggle=lambda name: toggle(shown, name))  # fmt: skip
+    show_board(columns, rows, sort=shown.sort, backwards=shown.backwards, full=len(shown.chosen) >= MOST, key="board",
+               style=colours(), on_sort=lambda key: order_by(shown, key),
+               on_toggle=lambda name: toggle(shown, name))  # fmt: skip
     told = about(shown.rows, shown.board, shown.yardstick, shown.sort, shown.filters)
+    told += ["Shown the other way round: the best last" if shown.sort in JUDGES else "Shown the other way round"] * (
+        shown.backwards
+    )
+    told.append(SPANS)
     st.caption(verbatim(". ".join(told) + "." + (f" {left_out} more filtered out." if left_out else "")))
     _times(shown)
 
@@ -86,7 +95,12 @@ def _times(shown: Shown) -> None:
     if here:
         alike = len({one.describe() for one in here}) == 1
         how = here[0].describe() if alike else "on this machine, not all alike: how, says each one's tooltip"
-        told = f"ms / image: one image alone, {how}, the frozen view that the pages use; below it, of one in a batch."
+        told = (
+            f"ms / image: one image alone, {how}, the frozen view that the pages use; below it the quartiles, and the "
+            "time of one in a batch."
+        )
+        if any(unsteady(one) for one in costs):
+            told += f" Unsteady: the upper quartile is over {STEADY:g} times the lower, as beside other work."
         st.caption(verbatim(told))
     if len(here) < len(costs):
         names = ", ".join(sorted({one.processor or "an unknown processor" for one in costs if not one.here}))
@@ -100,14 +114,14 @@ def _cells(shown: Shown, one: Row, title: str, rank: str) -> list[Cell]:
     robust, cost = one.robust, one.cost
     sub = f"{one.card.method} · {one.card.architecture} · seed {training_seed(one)}"
     names = [{"word": mark.word, "told": mark.told, "kind": mark.kind} for mark in one.marks]
-    ends, weighted = one.intervals, one.w_robust
+    ends, weighted = one.intervals, one.w_interval
     return [
         {"text": rank},
         {"text": title, "sub": sub, "marks": names},
         _share(one.clean, "clean"),
         _share(robust, "robust", one.score.told if one.score else ""),
         _doubtful(one, shown.board.fingerprint),
-        NOTHING if weighted is None else {"text": f"{weighted:.1%}"},
+        NOTHING if weighted is None else _weighted(weighted),
         _worst(one, ends["worst_class"]) if ends else NOTHING,
         NOTHING if robust is None else _spread(ends.get("nsd")),
         NOTHING if robust is None else {"text": f"{robust.n:,}", "sub": f"seed {one.score.seed}"},
@@ -127,6 +141,11 @@ def _share(tally: Tally | None, kind: str, told: str = "") -> Cell:
             "at": tally.accuracy, "low": low, "high": high}  # fmt: skip
 
 
+def _weighted(figure: Figure) -> Cell:
+    value, low, high = percents(figure.value, figure.low, figure.high)
+    return {"text": f"{value}%", "sub": f"{low} … {high}", "tip": f"{in_percent(figure)}, from the ends of both"}
+
+
 def _worst(one: Row, figure: Figure) -> Cell:
     value, low, high = percents(figure.value, figure.low, figure.high)
     return {"text": f"{value}%", "sub": f"{low} … {high}", "more": one.worst_name,
@@ -142,9 +161,10 @@ def _spread(figure: Figure | None) -> Cell:
 
 
 def _milliseconds(cost: Cost) -> Cell:
-    cell: Cell = {"text": f"{cost.one_ms:.2f}", "sub": f"{cost.batch_ms:.2f} in {cost.batch}",
-                  "tip": f"{cost.describe()}; quartiles {cost.one_low:.2f} and {cost.one_high:.2f}"}  # fmt: skip
-    return cell if cost.here else cell | {"kind": "elsewhere", "more": ELSEWHERE}
+    words = ", ".join(["unsteady"] * unsteady(cost) + [ELSEWHERE] * (not cost.here))
+    more = [words] * bool(words) + [f"{cost.batch_ms:.2f} in {cost.batch}"]
+    return {"text": f"{cost.one_ms:.2f}", "sub": f"{cost.one_low:.2f} … {cost.one_high:.2f}", "more": more,
+            "kind": "" if cost.here else "elsewhere", "tip": f"{cost.describe()}; below it the quartiles"}  # fmt: skip
 
 
 def _doubtful(one: Row, fingerprint: str) -> Cell:

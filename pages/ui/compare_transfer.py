@@ -46,7 +46,7 @@ def transfer(shown: Shown) -> None:
         return charts.transfer_matrix(names, right, untouched, bench.n, look=now)
 
     show(drawn(look()), "compare_transfer")
-    told = bench.told(attack.describe()) + (
+    told = bench.told(attack.describe(), "Brackets, where the pointer rests on a cell") + (
         " Not those alone that every network gets right: the first row says how many each does untouched. Each cell: "
         "the share of all of them that the column still gets right. Framed, on the diagonal: white box, a network "
         "under its own attack; elsewhere the attack has not looked at the column. "

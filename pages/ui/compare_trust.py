@@ -124,6 +124,7 @@ def lacks(one: Row) -> list[str]:
     """What a row's card does not have, or not of its present weights, or only as an imported card claims."""
     told = [] if one.score else ["robust accuracy, as chosen above, was not measured"]
     told += ["its figures were not measured here"] if one.score and one.score.claimed else []
+    told += ["its figures are of fewer images than the others'"] if one.fewer else []
     told += [] if one.clean else ["not measured untouched"]
     return told + ([] if one.doubts else ["nobody has checked whether its figures can be believed"])
 
@@ -140,7 +141,7 @@ def way(shown: Shown) -> tuple[str, ...] | None:
 def commands(shown: Shown, one: Row) -> list[str]:
     """The command lines that fill in what a row lacks."""
     board, plan, known = shown.board, way(shown), data.DATASETS.names()
-    wanted = one.score is None or one.score.claimed
+    wanted = one.score is None or one.score.claimed or one.fewer
     test = data.DATASETS[board.data_name].test if board.data_name in known else 0
     most = max([IMAGES, *(other.robust.n for other in shown.every if other.ranked and other.robust)])
 

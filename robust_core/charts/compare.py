@@ -45,8 +45,8 @@ def accuracy_curves(
     """A line a network with 95 % whiskers (Wilson). x_name: what a value of x is called in hover ("ε", "steps").
 
     usual: the x of the leaderboard, marked. by_rank: points equally far apart, whatever their values (1, 2, 5, 10, …).
-    Colour = objective and symbol = architecture, as in `tradeoff`; those of one colour differ by dash. Whiskers stand
-    side by side, a little beside their points where there are several.
+    Colour = objective and symbol = architecture, as in `tradeoff`; each has a dash of its own. Whiskers stand side by
+    side, a little beside their points where there are several.
     Raises UserError where a network has not one count a point, or no images.
     """
     for net in nets:
@@ -57,7 +57,7 @@ def accuracy_curves(
     chart.update_layout(margin={"l": 8, "r": 16, "t": 40, "b": 8})
     apart = APART * (max(places) - min(places)) if places else 0.0
     for i, net in enumerate(nets):
-        colour, dash, symbol = _drawn_as(nets, i, look)
+        colour = method_colour(net.method, look)
         shares, ends = [right / net.n for right in net.right], [wilson(right, net.n) for right in net.right]
         beside = apart * (i - (len(nets) - 1) / 2)
         chart.add_trace(
@@ -72,8 +72,8 @@ def accuracy_curves(
                 y=shares,
                 mode="lines+markers",
                 cliponaxis=False,
-                line={"color": colour, "width": 2, "dash": dash},
-                marker={"color": colour, "size": 7, "symbol": symbol, "opacity": 1},
+                line={"color": colour, "width": 2, "dash": DASHES[i % len(DASHES)]},
+                marker={"color": colour, "size": 7, "symbol": architecture_symbol(net.architecture), "opacity": 1},
                 customdata=[_told(share, end) for share, end in zip(shares, ends, strict=True)],
                 hovertemplate="%{customdata}",
             )
@@ -89,12 +89,6 @@ def accuracy_curves(
     chart.update_xaxes(axis(look, x_title, showgrid=False, **ticks))
     chart.update_yaxes(axis(look, "accuracy", range=[-0.02, 1.02], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1]))
     return chart
-
-
-def _drawn_as(nets: Sequence[Counted], i: int, look: Theme) -> tuple[str, str, str]:
-    """Colour, dash and symbol of the i-th; the dash counts those of its colour before it."""
-    colours = [method_colour(net.method, look) for net in nets]
-    return colours[i], DASHES[colours[:i].count(colours[i]) % len(DASHES)], architecture_symbol(nets[i].architecture)
 
 
 def _told(value: float, ends: tuple[float, float]) -> str:

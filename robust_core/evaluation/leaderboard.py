@@ -55,6 +55,11 @@ class Row:
         return own and not any(mark.kind in UNRANKED for mark in self.marks)
 
     @property
+    def fewer(self) -> bool:
+        """Is it marked as measured on fewer images than others?"""
+        return any(mark.kind == "fewer" for mark in self.marks)
+
+    @property
     def robust(self) -> Tally | None:
         return self.score.robust if self.score else None
 

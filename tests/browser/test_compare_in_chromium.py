@@ -35,6 +35,13 @@ def test_a_heading_sorts_and_a_box_chooses(server, page):
     until(lambda: titles(page) == ["Standard", "AW-Net", "PGD-AT"])
     assert "sort=clean" in page.url
     assert page.locator('.board th[aria-sort="descending"]').inner_text().startswith("clean")
+    page.get_by_role("button", name="clean").click()
+    until(lambda: titles(page) == ["PGD-AT", "AW-Net", "Standard"])
+    assert "sort=-clean" in page.url
+    assert page.locator('.board th[aria-sort="ascending"]').inner_text() == "clean▲"
+    page.get_by_role("button", name="clean").click()
+    until(lambda: titles(page) == ["Standard", "AW-Net", "PGD-AT"])
+    until(lambda: "sort=clean" in page.url)
     box = page.get_by_role("checkbox", name="compare Standard")
     box.focus()
     page.keyboard.press("Space")
@@ -46,6 +53,32 @@ def test_a_heading_sorts_and_a_box_chooses(server, page):
     ready(page)
     assert titles(page) == ["Standard", "AW-Net", "PGD-AT"]
     assert page.locator(".board input:checked").count() == 2
+
+
+def test_where_columns_do_not_fit_the_board_says_so_and_scrolls_by_keys(server, page):
+    page.set_viewport_size({"width": 900, "height": 1000})
+    page.goto(f"{server}/Compare")
+    ready(page)
+    frame, board = page.locator(".frame"), page.locator(".board")
+    until(lambda: "more" in (frame.get_attribute("class") or ""))
+    first = page.locator(".board tbody tr").first
+    place = first.locator("td:nth-child(3)").bounding_box()
+    board.focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    until(lambda: board.evaluate("b => b.scrollLeft") > 100)
+    # Rank and name stay, side by side, and their rules are those of the others.
+    rank, name = (first.locator(f"td:nth-child({k})").bounding_box() for k in (2, 3))
+    assert name["x"] <= place["x"]
+    assert abs(rank["x"] + rank["width"] - name["x"]) < 1
+    rule = "cells => cells.map((c) => getComputedStyle(c).opacity + getComputedStyle(c).borderTop)"
+    (drawn,) = set(page.locator(".board tbody tr").nth(1).locator("td").evaluate_all(rule))
+    assert drawn.startswith("11px solid")
+    board.evaluate("b => b.scrollLeft = b.scrollWidth")
+    until(lambda: "more" not in frame.get_attribute("class"))
+    page.set_viewport_size({"width": 1900, "height": 1000})
+    until(lambda: board.evaluate("b => b.scrollWidth <= b.clientWidth + 2"))
+    assert "more" not in frame.get_attribute("class")
 
 
 def test_a_click_on_a_mark_chooses_its_network(server, page):

@@ -20,28 +20,46 @@ from robust_core.charts import (
     worst_against_average,
 )
 from robust_core.charts.report import Section, page
+from robust_core.charts.theme import faded
 from robust_core.evaluation.measures import wilson
 from robust_core.types import UserError
 from tests.charts.reading import sent, values, words
 
 EPS = [0.0, 0.1, 0.3]
-TWO = [Counted(name="A", right=[90, 50, 0], n=100), Counted(name="B <i>", right=[80, 70, 10], n=100)]
+TWO = [Counted(name="A", right=[90, 50, 0], n=100), Counted(name="B <i>", right=[80, 70, 10], n=100, method="trades")]
 
 
 @pytest.mark.parametrize("look", [LIGHT, DARK], ids=lambda look: look.name)
-def test_curves_pass_through_the_shares_inside_their_bands(look: object) -> None:
+def test_curves_pass_through_the_shares_inside_their_whiskers(look: object) -> None:
     chart = accuracy_curves(EPS, TWO, x_title="ε", x_name="ε", usual=0.1, look=look)
     sent(chart)
-    bands, lines = chart.data[0::2], chart.data[1::2]
+    reach, lines = chart.data[0::2], chart.data[1::2]
     assert [list(values(line.y)) for line in lines] == [[0.9, 0.5, 0.0], [0.8, 0.7, 0.1]]
     low, high = wilson(50, 100)
-    assert bands[0].y[1] == high
-    assert bands[0].y[-2] == low
-    assert {line.line.dash for line in lines} == {"solid", "dash"}
+    assert reach[0].y[1] + reach[0].error_y.array[1] == pytest.approx(high)
+    assert reach[0].y[1] - reach[0].error_y.arrayminus[1] == pytest.approx(low)
+    # Side by side, and no further from their points than a mark is wide.
+    assert reach[0].x[1] < 0.1 < reach[1].x[1]
+    assert reach[1].x[1] - reach[0].x[1] < 0.01 * 0.3
     assert lines[0].line.color != lines[1].line.color
     assert lines[1].name == "B &lt;i&gt;"
     assert [shape.x0 for shape in chart.layout.shapes] == [0.1]
     assert "A 90.0% at 0, 50.0% at 0.1, 0.0% at 0.3" in alt(chart)
+
+
+@pytest.mark.parametrize("look", [LIGHT, DARK], ids=lambda look: look.name)
+def test_a_network_has_the_colour_and_symbol_of_its_mark(look: object) -> None:
+    every = [("trades", "residual"), ("adversarial", "residual"), ("adversarial", "aw_net"), ("imported", "residual"),
+             ("other", "residual"), ("adversarial", "residual")]  # fmt: skip
+    nets = [Counted(name=f"{i}", right=[5], n=9, method=m, architecture=a) for i, (m, a) in enumerate(every)]
+    lines = accuracy_curves([0.1], nets, x_title="ε", x_name="ε", look=look).data[1::2]
+    for (method, architecture), line in zip(every, lines, strict=True):
+        point = Checkpoint(id="x", name="x", clean=0.5, robust=0.4, method=method, architecture=architecture)
+        (mark,) = [trace for trace in tradeoff([point], look=look).data if trace.customdata]
+        assert faded(line.line.color, 0.85) == mark.marker.color[0]
+        assert line.marker.color == line.line.color
+        assert line.marker.symbol == mark.marker.symbol[0]
+    assert len({line.line.dash for line in lines}) == len(every)  # colour alone tells nobody apart
 
 
 def test_curves_by_rank_stand_equally_far_apart() -> None:

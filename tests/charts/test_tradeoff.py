@@ -148,3 +148,6 @@ def test_a_claim_is_an_open_mark_and_never_the_best() -> None:
     assert "Brought 99.0% clean and 99.0% robust (as an imported card claims" in alt(chart)
     assert "Best W-Robust: Brought" not in alt(chart)
     assert "Best" not in alt(tradeoff([claimed]))
+    unranked = replace(claimed, claimed=False, ranked=False)
+    assert "Best W-Robust: Brought" not in alt(tradeoff([*POINTS, unranked]))
+    assert "Best W-Robust: Brought" in alt(tradeoff([*POINTS, replace(unranked, ranked=True)]))

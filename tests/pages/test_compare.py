@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -127,6 +128,28 @@ def test_order_and_choice_are_in_the_url(open_page):
     app = open_page(COMPARE, sort="nonsense", models="gone,away", under="nothing", board="none")
     assert list(rows(app)) == ["AW-Net", "PGD-AT", "Standard"]
     assert len(app.multiselect(key="w_models").value) == 3
+
+
+def test_a_column_is_sorted_the_other_way_round(open_page, zoo):
+    change(zoo / PGD, measures=())
+    app = open_page(COMPARE, sort="-clean")
+    assert list(rows(app)) == ["AW-Net", "Standard", "PGD-AT"]  # what is not measured stays last
+    assert [cells["rank"]["text"] for cells in rows(app).values()] == ["2", "1", "–"]
+    assert (board(app)["sort"], board(app)["backwards"]) == ("clean", True)
+    assert "the other way round: the best last" in said(app)
+    app = open_page(COMPARE, sort="clean")
+    assert (next(iter(rows(app))), board(app)["backwards"]) == ("Standard", False)
+    assert "the other way round" not in said(app)
+    for nonsense in ("--clean", "-", "-n"):
+        assert board(open_page(COMPARE, sort=nonsense))["sort"] == "w_robust"
+
+
+def test_a_click_on_the_sorted_heading_turns_the_order(monkeypatch):
+    written = []
+    monkeypatch.setattr(link, "write", lambda key, text: written.append((key, text)))
+    for sort, backwards in (("clean", False), ("clean", True), ("nsd", True)):
+        compare_cards.order_by(SimpleNamespace(sort=sort, backwards=backwards), "clean")
+    assert written == [("sort", "-clean"), ("sort", "clean"), ("sort", "clean")]
 
 
 def test_lists_of_names_are_short_and_read_back():

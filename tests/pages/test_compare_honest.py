@@ -251,6 +251,37 @@ def test_intervals_of_worst_class_and_nsd_stand_in_the_table(open_page, zoo):
     assert "no image is right" in none["nsd"]["tip"]
 
 
+def test_a_few_images_lead_no_board(open_page, zoo):
+    known = Card.model_validate_json((zoo / STANDARD / CARD).read_bytes())
+    few = {"n": 12, "correct": 12, "class_n": (2, 2, *(1,) * 8), "class_correct": (2, 2, *(1,) * 8)}
+    change(zoo / STANDARD, measures=tuple(m.model_copy(update=few) for m in known.measures))
+    app = open_page(COMPARE, compare="missing")
+    found = rows(app)
+    assert list(found) == ["AW-Net", "PGD-AT", "Standard"]
+    assert [cells["rank"]["text"] for cells in found.values()] == ["1", "1", "–"]
+    assert [mark["word"] for mark in found["Standard"]["name"]["marks"]] == ["n = 12, others 100"]
+    (code,) = app.code  # what ranks it
+    assert [line for line in code.value.splitlines() if "--no-doubts" not in line and "evaluate" not in line] == [
+        f"python -m robust_core measure {STANDARD} --data fashion_mnist_small --n 1000 --eps 0.1"
+    ]
+    assert found["Standard"]["robust"]["text"] == "100.0%"
+    assert "Of fewer images than the others, and not ranked: Standard." in plain(raw(app))
+    assert "Best W-Robust: Standard" not in chart(app, "compare_tradeoff")["layout"]["meta"]["alt"]
+    for name in (AW, PGD):
+        change(zoo / name, measures=())
+    app = open_page(COMPARE)
+    assert rows(app)["Standard"]["rank"]["text"] == "1"
+    assert "Of fewer images" not in plain(raw(app))
+
+
+def test_w_robust_has_an_interval_and_says_which(open_page):
+    cell = rows(app := open_page(COMPARE))["PGD-AT"]
+    ends = [[float(end) for end in cell[key]["sub"].split(" … ")] for key in ("clean", "robust", "w_robust")]
+    for clean, robust, both in zip(*ends, strict=True):
+        assert abs(both - (clean + robust) / 2) <= 0.11
+    assert "W-Robust's interval: half the sum of the lower ends" in plain(raw(app))
+
+
 def test_claims_are_open_marks_on_both_pictures(open_page, zoo):
     known = Card.model_validate_json((zoo / AW / CARD).read_bytes())
     said = tuple(m.model_copy(update={"claimed": True}) for m in known.measures)

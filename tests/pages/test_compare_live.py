@@ -8,6 +8,7 @@ import shutil
 from pages.ui import compare_cards
 from robust_core import data
 from robust_core.cards import Card
+from robust_core.charts.theme import faded
 from robust_core.checkpoints import CARD, WEIGHTS
 from robust_core.evaluation.timings import FILE
 from tests.pages.comparing import AW, COMPARE, PGD, STANDARD, alt, change, chart, rows, said
@@ -36,6 +37,20 @@ def test_curves_over_steps_begin_untouched(open_page):
     assert "step 0.025" in said(app)
 
 
+def test_a_network_s_curve_has_the_colour_of_its_mark(open_page):
+    app = open_page(COMPARE, compare="eps", n_compare="50", steps_compare="1", models=f"{STANDARD},aw_net,pgd_at")
+    lines = {t["name"]: t for t in chart(app, "compare_eps")["data"] if t.get("name")}
+    marks = {}
+    for trace in chart(app, "compare_tradeoff")["data"]:
+        for place, colour in zip(trace.get("customdata") or (), trace["marker"]["color"], strict=False):
+            marks[place[0]] = colour
+    for title, name in (("Standard", STANDARD), ("AW-Net", AW), ("PGD-AT", PGD)):
+        assert faded(lines[title]["line"]["color"], 0.85) == marks[name]
+    assert lines["AW-Net"]["line"]["color"] == lines["PGD-AT"]["line"]["color"]
+    assert lines["AW-Net"]["line"]["dash"] != lines["PGD-AT"]["line"]["dash"]
+    assert "Whiskers" in said(app)
+
+
 def test_the_matrix_has_each_network_under_its_own_attack(open_page):
     app = open_page(COMPARE, compare="transfer", n_compare="50", steps_compare="2", models=f"{PGD},standard")
     figure = chart(app, "compare_transfer")
@@ -44,6 +59,9 @@ def test_the_matrix_has_each_network_under_its_own_attack(open_page):
     for told in ("First 50 test images", "PGD-2", "ε = 0.1", "step 0.125", "seed 0", "on the diagonal: white box",
                  "Not those alone that every network gets right"):  # fmt: skip
         assert told in said(app)
+    assert "rests on a cell: 95 % (Wilson)" in said(app)
+    assert not [t for t in figure["data"] if t.get("error_y")]
+    assert "Bands" not in said(app)
     app.multiselect(key="w_models").set_value([PGD]).run()
     assert "nobody to transfer to" in said(app)
 
@@ -54,7 +72,9 @@ def test_times_are_measured_on_request_and_kept(open_page):
     assert not app.exception
     aw = rows(app)["AW-Net"]
     assert float(aw["ms"]["text"]) > 0
-    assert "in 64" in aw["ms"]["sub"]
+    assert aw["ms"]["more"][-1].endswith("in 64")
+    low, high = map(float, aw["ms"]["sub"].split(" … "))
+    assert 0 < low <= float(aw["ms"]["text"]) <= high
     assert aw["multiply_adds"]["text"].endswith(("k", "M"))
     assert "1 thread" in said(app)
     assert not [b for b in app.button if b.key == "compare_time"]
@@ -118,10 +138,27 @@ def test_times_lie_beside_the_card_and_are_there_the_next_time(open_page, zoo):
     path.write_text(json.dumps(kept))
     app = open_page(COMPARE, architecture="aw_net")
     cell = rows(app)["AW-Net"]["ms"]
-    assert (cell["text"], cell["kind"], cell["more"]) == (shown, "elsewhere", "another machine")
+    assert (cell["text"], cell["kind"]) == (shown, "elsewhere")
+    assert cell["more"][0].endswith("another machine")
     assert "Timed on another machine (Abacus *9000*)" in said(app)
     assert "Abacus *9000*" not in " ".join(caption.value for caption in app.caption)  # as Markdown it is disarmed
     assert app.button(key="compare_time").label == "Time 1 network"
+
+
+def test_a_time_whose_quartiles_lie_far_apart_is_called_unsteady(open_page, zoo):
+    compare_cards._costs.clear()
+    app = open_page(COMPARE, architecture="aw_net")
+    app.button(key="compare_time").click().run()
+    path = zoo / AW / FILE
+    kept = json.loads(path.read_text())
+    for high, is_so in ((1.5, False), (1.52, True)):
+        compare_cards._costs.clear()
+        kept["cost"] |= {"one_low": 1.0, "one_ms": 1.2, "one_high": high}
+        path.write_text(json.dumps(kept))
+        app = open_page(COMPARE, architecture="aw_net")
+        cell = rows(app)["AW-Net"]["ms"]
+        assert (cell["text"], cell["sub"]) == ("1.20", f"1.00 … {high:.2f}")
+        assert ("unsteady" in cell["more"]) == ("Unsteady: the upper quartile" in said(app)) == is_so
 
 
 def test_on_a_read_only_shelf_times_are_kept_in_memory_alone(open_page, zoo, monkeypatch):

@@ -26,8 +26,9 @@ export default function (component) {
       button.type = "button";
       button.dataset.focus = `sort ${column.key}`;
       const on = column.key === data.sort;
-      if (on) th.setAttribute("aria-sort", column.low ? "ascending" : "descending");
-      button.append(make("i", on ? (column.low ? "▲" : "▼") : ""));
+      const up = Boolean(column.low) !== Boolean(data.backwards);
+      if (on) th.setAttribute("aria-sort", up ? "ascending" : "descending");
+      button.append(make("i", on ? (up ? "▲" : "▼") : ""));
       button.onclick = () => setTriggerValue("sorted", column.key);
       th.append(button);
     } else th.textContent = column.label;
@@ -40,7 +41,7 @@ export default function (component) {
     if (cell.tip) td.title = cell.tip;
     td.append(make("b", cell.text));
     if (cell.sub) td.append(make("small", cell.sub));
-    if (cell.more) td.append(make("small", cell.more));
+    td.append(...[cell.more || []].flat().map((line) => make("small", line)));
     if (cell.at !== undefined) {
       const bar = make("i", undefined, "bar");
       const fill = make("u"), reach = make("s");
@@ -74,4 +75,17 @@ export default function (component) {
     return tr;
   }));
   if (focused) board.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
+
+  // While columns hide on the right, that edge fades.
+  const frame = board.parentElement;
+  const hint = () => {
+    frame.classList.toggle("more", board.scrollLeft + board.clientWidth < board.scrollWidth - 2);
+    frame.style.setProperty("--right", `${board.offsetWidth - board.clientWidth}px`);  // what the scroll bars take
+    frame.style.setProperty("--below", `${board.offsetHeight - board.clientHeight}px`);
+  };
+  board.onscroll = hint;
+  board.watch?.disconnect();
+  board.watch = new ResizeObserver(hint);
+  board.watch.observe(board);
+  board.watch.observe(board.querySelector("table"));
 }
