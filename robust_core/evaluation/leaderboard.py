@@ -86,10 +86,7 @@ class Row:
     @property
     def worst_name(self) -> str:
         """Of the class that fares worst under attack; their number where several fare alike."""
-        shares = self.robust.class_accuracy if self.robust else []
-        named = zip(shares, self.card.class_names, strict=False)
-        worst = [name for share, name in named if share is not None and share == self.worst_class]
-        return worst[0] if len(worst) == 1 else f"{len(worst)} classes alike" if worst else ""
+        return self.robust.worst_name(self.card.class_names) if self.robust else ""
 
     @property
     def nsd(self) -> float | None:
