@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import shutil
 import time
-from statistics import median
 from types import SimpleNamespace
 
 import pytest
@@ -211,11 +211,13 @@ def test_200_cards_are_drawn_within_half_a_second(open_page, zoo, monkeypatch):
     spent.append(0.0)
     app = open_page(COMPARE)
     assert len(board(app)["rows"]) == 200
-    for _ in range(5):
+    gc.freeze()  # what other tests left in memory is not the page's to look through
+    for _ in range(3):
         compare_cards._listed.cache_clear()  # every card read from disk
         spent.append(0.0)
         app.run()
-    assert median(spent[1:]) < 0.5, spent
+    gc.unfreeze()
+    assert max(spent[1:]) < 0.5, spent
     spent.append(0.0)
     app.run()
     assert 0 < spent[-1] < 0.25, spent

@@ -74,7 +74,7 @@ def test_the_time_is_that_of_the_run(made: Splits, tmp_path: Path) -> None:
     took = time.perf_counter() - before
     assert found.steps == 40
     promised = found.steps * found.step_seconds + 10 * found.validation_seconds
-    assert took / 8 < promised < took * 8  # the machine may be busy with other things, and writes are not in it
+    assert took / 5 < promised < took * 5  # the machine may be busy with other things, and writes are not in it
     assert found.seconds > promised
     assert 0.25 <= found.error <= 1.25
     assert "40 steps" in found.describe()
