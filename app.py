@@ -11,6 +11,7 @@ from pages.ui.frame import frame, guarded, respelled
 from pages.ui.home_cards import cards
 from pages.ui.home_live import live
 from pages.ui.home_tradeoff import tradeoff
+from pages.ui.verdicts import verdicts
 from pages.ui.warm import warm
 
 
@@ -38,6 +39,9 @@ def home() -> None:
     if shown is not None:
         st.markdown("### Three ways to bend the trade-off")
         cards(*shown)
+    if found.nets:
+        with guarded():
+            verdicts()
 
 
 if __name__ == "__main__":

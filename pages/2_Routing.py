@@ -9,6 +9,7 @@ from pages.ui.perturb_image import pick_subject
 from pages.ui.routing_below import below
 from pages.ui.routing_nets import arrive, kinds, offer_dynamic
 from pages.ui.routing_one import stage
+from pages.ui.verdicts import verdicts
 
 frame("Routing")
 st.markdown("# Which way through the network?")
@@ -30,3 +31,5 @@ if subject is None or chosen is None:
 with guarded("The route could not be followed"):
     way = stage(net, subject, chosen)
     below(found, net, subject, chosen, way)
+with guarded():
+    verdicts(of=net.name)

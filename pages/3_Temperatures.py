@@ -7,6 +7,7 @@ from pages.ui.frame import frame, guarded
 from pages.ui.temperatures_below import below
 from pages.ui.temperatures_runs import arrive, pick_beside, pick_run
 from pages.ui.temperatures_told import tell
+from pages.ui.verdicts import verdicts
 
 frame("Temperatures")
 st.markdown("# How soft should a label be?")
@@ -19,3 +20,5 @@ with guarded(run.title):
     tell(run, beside)
 with guarded():
     below(found, run, beside)
+with guarded():
+    verdicts(of=run.name)

@@ -1,5 +1,6 @@
 """Figures as pure functions: arrays in, Plotly figure (or uint8 pixels) out. `alt(figure)` says it in a sentence."""
 
+from robust_core.charts.claims import Claimed, claims
 from robust_core.charts.compare import Counted, accuracy_curves, transfer_matrix
 from robust_core.charts.compare_classes import ByClass, class_bars_of, worst_against_average
 from robust_core.charts.crowd import class_signals, code_map, expert_load, sankey, variance_shares
@@ -25,6 +26,7 @@ __all__ = [
     "LIGHT",
     "ByClass",
     "Checkpoint",
+    "Claimed",
     "Counted",
     "Growing",
     "Theme",
@@ -34,6 +36,7 @@ __all__ = [
     "attribution_image",
     "balances",
     "change_order",
+    "claims",
     "class_bars",
     "class_bars_of",
     "class_maps",

@@ -148,3 +148,30 @@ def test_many_networks_do_not_push_the_routed_one_out_of_its_card(open_page, zoo
     shown = texts(open_page())
     assert "P(type = adversarial)" in shown
     assert "No routed network here yet" not in shown
+
+
+def claimed(app):
+    return next(
+        (c for c in map(json.loads, (p.proto.spec for p in app.get("plotly_chart"))) if "Claims" in str(c["layout"])),
+        None,
+    )
+
+
+def test_the_claims_are_answered_by_the_cards(open_page, zoo):
+    app = open_page()
+    shown = texts(app)
+    assert "AW-Net against its static twin, W-Robust: trained unequally (a recipe is missing" in shown
+    assert "Not asked yet" in shown
+    assert "B-MTARD against MTARD, W-Robust" in shown
+    # W-Robust of the cards: 70 and 70 %.
+    assert claimed(app)["data"][0]["x"] == [0.0]
+    for name in ("aw_net", "pgd_at"):
+        (zoo / "fashion_mnist" / name / "recipe.toml").write_text("seed = 0\n")
+    again = open_page()
+    assert "unequally" not in texts(again)
+    assert "undecided here" in str(claimed(again)["layout"])
+
+
+def test_a_routed_network_s_page_answers_its_claim(open_page):
+    assert claimed(open_page("pages/2_Routing.py", model="fashion_mnist/aw_net")) is not None
+    assert claimed(open_page("pages/3_Temperatures.py", model="fashion_mnist/pgd_at")) is None

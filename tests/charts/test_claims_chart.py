@@ -1,0 +1,39 @@
+"""The claims as a chart: where each stands, how far it may be off, what it is called."""
+
+from __future__ import annotations
+
+from robust_core.charts import DARK, LIGHT, Claimed, alt, claims
+from robust_core.charts.claims import SYMBOLS, WORDS
+from tests.charts.reading import sent, values, words
+
+HELD = Claimed(title="A <b> against B", told="80.0 and 50.0 %", known="first 100 images", answer="holds", gain=30.0,
+               low=21.0, high=38.5)  # fmt: skip
+FAILED = Claimed(title="C against D", told="1.0 and 2.0 %", known="", answer="fails", gain=-1.0, low=-1.5, high=-0.5)
+
+
+def test_a_row_a_claim_with_its_interval() -> None:
+    chart = claims([HELD, FAILED])
+    first, second = sent(chart)["data"]
+    assert (values(first["x"]), values(first["y"]), values(second["y"])) == ([30.0], [0], [1])
+    assert (values(first["error_x"]["array"]), values(first["error_x"]["arrayminus"])) == ([8.5], [9.0])
+    assert first["marker"]["color"] == LIGHT.good
+    assert second["marker"]["color"] == LIGHT.adversarial
+    assert first["marker"]["symbol"] != second["marker"]["symbol"]
+    low, high = chart.layout.xaxis.range
+    assert low == -high
+    assert high > 38.5
+    assert list(chart.layout.yaxis.ticktext) == ["A &lt;b&gt; against B", "C against D"]
+    assert "holds here" in words(chart)
+    assert "80.0 and 50.0 %" in words(chart)
+
+
+def test_it_is_told_without_eyes_and_in_the_dark() -> None:
+    said = alt(claims([HELD, FAILED], look=DARK))
+    assert "A <b> against B: holds here, +30.0 points, interval +21.0 to +38.5" in said
+    assert "C against D: does not hold here, -1.0 points" in said
+    assert claims([FAILED], look=DARK).data[0].marker.color == DARK.adversarial
+
+
+def test_each_answer_has_a_mark_of_its_own() -> None:
+    assert WORDS.keys() == SYMBOLS.keys()
+    assert len(set(SYMBOLS.values())) == len(SYMBOLS)
