@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -45,7 +44,6 @@ __all__ = [
     "load",
     "places",
     "read_history",
-    "recipe_of",
     "runs_folder",
     "weights_sha",
     "write_card",
@@ -201,14 +199,6 @@ def _read(folder: Path, name: str) -> Checkpoint:
     if not (folder / WEIGHTS).is_file():
         return Checkpoint(folder, name, card, f"{name}: {WEIGHTS} is missing")
     return Checkpoint(folder, name, card)
-
-
-def recipe_of(checkpoint: Checkpoint) -> dict[str, Any]:
-    """How it was trained, as the recipe in its folder says; empty where none can be read."""
-    try:
-        return tomllib.loads((checkpoint.folder / RECIPE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
 
 
 def _read_tensors(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:

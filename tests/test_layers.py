@@ -59,6 +59,7 @@ ALLOWED: dict[str, set[str]] = {
         "cards",
         "checkpoints",
         "evaluation",
+        "methods",
         "training",
     },
     "charts": {"types", "registry", "data", "models", "attacks", "evaluation", "explain", "checkpoints"},

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Hashable, Sequence
+from functools import lru_cache
 
 import streamlit as st
 
 from pages.ui import link
 from pages.ui.compare_cards import read_cards
-from pages.ui.frame import look, show
+from pages.ui.frame import look, show, verbatim
 from robust_core import charts
-from robust_core.evaluation.claims import CLAIMS, Claim, Comparison, Verdict, verdict
+from robust_core.checkpoints import CARD, RECIPE, WEIGHTS
 from robust_core.evaluation.measures import percents
+from robust_core.evaluation.scores import Listed
+from robust_core.library.claims import CLAIMS, Claim, Comparison, Verdict, verdict
 
 WHAT = {"w_robust": "W-Robust", "worst_class": "worst class", "nsd": "NSD"}
 TITLES = {"aw_net": "AW-Net", "residual": "its static twin", "mtard": "MTARD", "rslad": "RSLAD", "b_mtard": "B-MTARD",
@@ -23,7 +27,7 @@ def verdicts(*, of: str | None = None) -> None:
     """Every claim that two cards answer, and what the others need; of: those alone that this checkpoint answers, and
     nothing where it answers none."""
     listed, _ = read_cards()
-    made = {claim: verdict(claim, listed, of=of) for claim in CLAIMS}
+    made = _asked(tuple(_stamp(one) for one in listed), of)
     found = [one for one in made.values() if one is not None]
     if of is None or found:
         st.markdown("### Do the papers' claims hold here?")
@@ -39,6 +43,25 @@ def verdicts(*, of: str | None = None) -> None:
                      query_params=link.params() | {"models": ",".join(names)})  # fmt: skip
 
 
+@lru_cache(maxsize=32)
+def _asked(_stamps: tuple[Hashable, ...], of: str | None) -> dict[Claim, Verdict | None]:
+    """Anew only where a card, a recipe or weights have changed: two hundred cards are many pairs."""
+    listed, _ = read_cards()
+    return {claim: verdict(claim, listed, of=of) for claim in CLAIMS}
+
+
+def _stamp(one: Listed) -> Hashable:
+    """Changes whenever a file that a verdict is made of does."""
+    stamps: list[object] = [one.name]
+    for file in (CARD, RECIPE, WEIGHTS):
+        try:
+            stat = os.stat(one.checkpoint.folder / file)
+            stamps += [stat.st_mtime_ns, stat.st_size]
+        except OSError:
+            stamps.append(None)
+    return tuple(stamps)
+
+
 def _title(claim: Claim) -> str:
     return f"{TITLES[claim.method]} against {TITLES[claim.rival]}, {WHAT[claim.what]}"
 
@@ -46,10 +69,9 @@ def _title(claim: Claim) -> str:
 def _drawn(found: Verdict) -> charts.Claimed:
     by = found.by
     pair = f"{found.method.card.title} and {found.rival.card.title}"
-    known = f"{pair}: first {by.n:,} test images of {by.data_name}, {by.told}"
     return charts.Claimed(
-        title=_title(found.claim), told=_figures(found.claim, by), known=known, answer=found.answer, gain=100 * by.gain,
-        low=100 * by.low, high=100 * by.high,
+        title=_title(found.claim), told=_figures(found.claim, by), known=f"{pair}: {_measured(by)}",
+        answer=found.answer, gain=100 * by.gain, low=100 * by.low, high=100 * by.high,
     )  # fmt: skip
 
 
@@ -60,27 +82,32 @@ def _figures(claim: Claim, by: Comparison) -> str:
     return f"{ours} and {theirs} %"
 
 
+def _measured(by: Comparison) -> str:
+    budget = "" if "ε" in by.told else f", {by.board.budget}"
+    return f"first {by.n:,} test images of {by.board.data_name}, {by.told}{budget}"
+
+
 def _remarks(found: Sequence[Verdict]) -> list[str]:
     """What all rows share said once; what one row is alone in, by its name."""
-    shared = dict.fromkeys(f"first {one.by.n:,} test images of {one.by.data_name}, {one.by.told}" for one in found)
+    shared = dict.fromkeys(_measured(one.by) for one in found)
+    nsd = any(one.claim.what == "nsd" for one in found)
     said = [
-        f"Robust: {'; or '.join(shared)}. One training seed each: the intervals (95 %) are of the images' chance alone."
-        + (" NSD: lower is fairer; in hundredths, its fall drawn as a gain." if _has(found, "nsd") else "")
+        f"Robust: {verbatim('; or '.join(shared))}. One training seed each: the intervals (about 95 %) are of the "
+        f"images' chance alone.{' NSD: lower is fairer; in hundredths, its fall drawn as a gain.' if nsd else ''}"
     ]
-    beyond = dict.fromkeys(
-        f"{first.yardstick.title}, of {first.n:,} images"
-        for one in found
-        if (first := one.comparisons[0]) is not one.by
-    )
+    beyond = dict.fromkeys(f"{one.beyond.yardstick.title} ({one.beyond.n:,} images)" for one in found if one.beyond)
     if beyond:
-        said.append(f"Stronger attacks are known, but of too few images to decide: {'; '.join(beyond)}.")
+        said.append(f"Known of too few images to be asked: {verbatim('; '.join(beyond))}.")
     for one in found:
+        title = _title(one.claim)
         if one.unequal:
             more = len(one.unequal) - MOST_TOLD
-            told = "; ".join(one.unequal[:MOST_TOLD]) + (f"; {more} more" if more > 0 else "")
-            said.append(f"{_title(one.claim)}: trained unequally ({told}), so it answers nothing yet.")
+            told = verbatim("; ".join(one.unequal[:MOST_TOLD])) + (f"; {more} more" if more > 0 else "")
+            said.append(f"{title}: their recipes differ ({told}), so it answers nothing yet.")
+        elif one.against:
+            said.append(f"{title}: {one.against} of {one.pairs} pairs of networks, trained alike, decide otherwise.")
+        if one.doubted:
+            said.append(
+                f"{title}: checks for a false sense of security failed on {verbatim(' and '.join(one.doubted))}."
+            )
     return said
-
-
-def _has(found: Sequence[Verdict], what: str) -> bool:
-    return any(one.claim.what == what for one in found)

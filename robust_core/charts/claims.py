@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import plotly.graph_objects as go
 
 from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, note
-from robust_core.evaluation.claims import Answer
 
+Answer = Literal["holds", "fails", "open", "unequal"]
 ROW = 46  # px high
 WORDS: dict[Answer, str] = {
-    "holds": "holds here", "fails": "does not hold here", "open": "undecided here", "unequal": "not at one budget",
+    "holds": "holds here", "fails": "does not hold here", "open": "undecided here", "unequal": "trained differently",
 }  # fmt: skip
 SYMBOLS: dict[Answer, str] = {"holds": "circle", "fails": "x", "open": "circle-open", "unequal": "diamond-open"}
 

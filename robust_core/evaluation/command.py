@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ import typer
 from robust_core import checkpoints, data
 from robust_core.attacks import AttackSettings
 from robust_core.cards import Card, Doubts, Evaluation, Figure, Tally
-from robust_core.checkpoints import Checkpoint, recipe_of
+from robust_core.checkpoints import RECIPE, Checkpoint
 from robust_core.evaluation.ensemble import Underway, checked_count
 from robust_core.evaluation.measures import percents
 from robust_core.evaluation.plan import GROUPS, plan_for
@@ -77,9 +78,10 @@ def budget(found: Checkpoint, card: Card) -> tuple[str, float]:
     if card.robust is not None and card.robust.attack is not None:
         return card.robust.attack.norm, card.robust.attack.eps
     try:
-        attack = AttackSettings(**recipe_of(found)["validation"]["attack"])
+        recipe = tomllib.loads((found.folder / RECIPE).read_text(encoding="utf-8"))
+        attack = AttackSettings(**recipe["validation"]["attack"])
         return attack.norm, attack.eps
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "linf", 8 / 255 if card.image_shape[0] == 3 else 0.1
 
 

@@ -17,6 +17,7 @@ from robust_core.types import UserError
 
 Kind = Literal["stale", "foreign", "partial", "fewer"]
 UNRANKED = ("stale", "fewer")  # kinds of marks whose figures do not count
+SLACK = 1e-6  # between a figure of the card and the one its counts give
 DRAWN = 500  # resamples for an interval that no card holds: a board of 200 is to be there at once
 
 
@@ -103,8 +104,8 @@ class Row:
             return {}
         held = {} if self.score.claimed else self.score.figures
         names = ["worst_class"] if self.nsd is None else ["worst_class", "nsd"]
-        robust = self.score.robust
-        if all(name in held and held[name].low < held[name].high for name in names):
+        robust, counted = self.score.robust, {"worst_class": self.worst_class, "nsd": self.nsd}
+        if all(name in held and _fits(held[name], counted[name]) for name in names):
             return {name: held[name] for name in names}
         return _drawn(robust.class_n, robust.class_correct)
 
@@ -126,6 +127,11 @@ class Row:
             "multiply_adds": float(cost.multiply_adds) if cost else None,
             "ms": cost.one_ms if cost and cost.here else None,
         }[key]
+
+
+def _fits(held: Figure, counted: float | None) -> bool:
+    """Is a card's own figure the one its counts give, with an interval that is more than a point?"""
+    return counted is not None and abs(held.value - counted) <= SLACK and held.low < held.high
 
 
 @lru_cache(maxsize=4096)

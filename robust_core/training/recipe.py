@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 import tomli_w
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticUndefined
 
 from robust_core.attacks import AttackSettings
 from robust_core.methods import RouteTraining, make
@@ -158,6 +159,21 @@ def read_recipe(path: Path, *, overrides: dict[str, Any] | None = None) -> Recip
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read the recipe {path}: {error}") from error
     return parse_recipe(text, overrides=overrides)
+
+
+def filled(tree: dict[str, Any], model: type[BaseModel] = Recipe) -> dict[str, Any]:
+    """A recipe's tree with what it leaves out at its default (None where there is none), unchecked and in no time:
+    checking builds the network. What no recipe knows is left out."""
+    whole: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        value = tree[name] if name in tree else field.get_default(call_default_factory=True)
+        kind = field.annotation
+        if isinstance(value, BaseModel):
+            value = value.model_dump()
+        elif isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, BaseModel):
+            value = filled(value, kind)
+        whole[name] = None if value is PydanticUndefined else value
+    return whole
 
 
 def parse_override(text: str) -> tuple[str, Any]:

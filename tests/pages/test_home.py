@@ -160,16 +160,58 @@ def claimed(app):
 def test_the_claims_are_answered_by_the_cards(open_page, zoo):
     app = open_page()
     shown = texts(app)
-    assert "AW-Net against its static twin, W-Robust: trained unequally (a recipe is missing" in shown
+    assert "AW-Net against its static twin, W-Robust: their recipes differ (a recipe is missing" in shown
     assert "Not asked yet" in shown
     assert "B-MTARD against MTARD, W-Robust" in shown
     # W-Robust of the cards: 70 and 70 %.
     assert claimed(app)["data"][0]["x"] == [0.0]
     for name in ("aw_net", "pgd_at"):
-        (zoo / "fashion_mnist" / name / "recipe.toml").write_text("seed = 0\n")
+        (zoo / "fashion_mnist" / name / "recipe.toml").write_text('title = "T"\n[objective]\nname = "adversarial"\n')
     again = open_page()
-    assert "unequally" not in texts(again)
+    assert "recipes differ" not in texts(again)
     assert "undecided here" in str(claimed(again)["layout"])
+    link = next(p for p in again.get("page_link") if p.proto.label == "Compare them")
+    assert "models=fashion_mnist" in link.proto.query_string or "aw_net" in str(link.proto)
+
+
+def test_gains_are_points_and_nsd_is_told_as_it_is(open_page, zoo):
+    made = {"absld": (85, (500, 400)), "rslad": (85, (300, 200))}
+    for name, (clean, right) in made.items():
+        retaught(zoo, name, clean, right)
+    app = open_page()
+    worst, nsd = claimed(app)["data"][-2:]
+    assert worst["x"] == pytest.approx([20.0])
+    # Five classes of 500 and five of 400 right in 1,000: spread 50 of 450; 50 of 250 the other.
+    assert nsd["x"] == pytest.approx([100 * (50 / 250 - 50 / 450)])
+    said = " ".join(a["text"] for a in claimed(app)["layout"]["annotations"])
+    assert "0.111 and 0.200" in said
+    assert "40.0 and 20.0 %" in said
+    assert "holds here" in said
+    assert "first 10,000 test images of fashion_mnist_small, PGD-20" in texts(app).replace("\\", "")
+
+
+def retaught(zoo, name, clean, right):
+    """PGD-AT's folder once more, as of another method, with so many right of 1,000 in each half of the classes."""
+    folder = shutil.copytree(zoo / "fashion_mnist" / "pgd_at", zoo / "fashion_mnist" / name)
+    told = json.loads((folder / CARD).read_text()) | {"title": name, "method": name}
+    counts = ([clean * 10] * 10, [right[0]] * 5 + [right[1]] * 5)
+    for measure, correct in zip(told["measures"], counts, strict=True):
+        measure |= {"n": 10_000, "correct": sum(correct), "class_n": [1000] * 10, "class_correct": correct}
+    (folder / CARD).write_text(json.dumps(told))
+    (folder / "recipe.toml").write_text(f'title = "T"\n[objective]\nname = "{name}"\n')
+
+
+def test_what_a_recipe_says_is_shown_and_not_done(open_page, zoo):
+    for name in ("absld", "rslad"):
+        retaught(zoo, name, 85, (300, 200))
+    recipe = zoo / "fashion_mnist" / "absld" / "recipe.toml"
+    recipe.write_text(recipe.read_text() + '[data]\nname = "/home/someone/x ![i](http://e/y) :red[z]"\n')
+    said = next(c.value for c in open_page().caption if "recipes differ (data" in c.value)
+    assert "someone" not in said
+    assert ":red[" not in said
+    assert "](" not in said
+    recipe.write_text("x = " + "[" * 20_000)
+    assert "a recipe is missing" in texts(open_page())
 
 
 def test_a_routed_network_s_page_answers_its_claim(open_page):

@@ -1,0 +1,278 @@
+"""What the papers claim of their methods, asked of the checkpoints here: each against the rival that it is to beat.
+
+Two cards answer where they are of one task, one training set and one shape of network, their recipes differ in nothing
+but what the claim is about, and both were measured with one yardstick on the same images. The interval is of the images
+alone, of which a card keeps counts only, so the two networks' errors are taken for independent (Newcombe's
+square-and-add: Newcombe 1998, method 10; Zou and Donner 2008). What another training seed would give it does not hold.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from robust_core.cards import Figure
+from robust_core.checkpoints import RECIPE
+from robust_core.evaluation.leaderboard import Row, row
+from robust_core.evaluation.scores import PAPERS, Board, Listed, Yardstick, boards, task_of, yardsticks
+from robust_core.methods import OBJECTIVES
+from robust_core.registry import options
+from robust_core.training.recipe import filled
+
+What = Literal["w_robust", "worst_class", "nsd"]
+Answer = Literal["holds", "fails", "open", "unequal"]
+ALIKE = ("seed", "data", "attack", "schedule", "validation", "precision")  # parts that two recipes are to share
+ENOUGH = 1000  # images: a yardstick of fewer decides nothing, or a second look at few would be a second chance
+MOST_PAIRS = 8  # equal pairs that are heard
+LONGEST = 40  # characters of a recipe's value
+LARGEST = 1_000_000  # bytes of a recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """method is to beat rival in what. routed: these two are architectures, taught by the same method."""
+
+    method: str
+    rival: str
+    what: What
+    routed: bool = False
+
+
+CLAIMS = (
+    Claim(method="aw_net", rival="residual", what="w_robust", routed=True),
+    Claim(method="mtard", rival="rslad", what="w_robust"),
+    Claim(method="b_mtard", rival="mtard", what="w_robust"),
+    Claim(method="absld", rival="rslad", what="worst_class"),
+    Claim(method="absld", rival="rslad", what="nsd"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One figure of both networks, by one yardstick on n images. gain: how much better the method fares; low, high:
+    its interval, about 95 %."""
+
+    board: Board
+    yardstick: Yardstick
+    told: str
+    n: int
+    method: float
+    rival: float
+    gain: float
+    low: float
+    high: float
+
+    @property
+    def decides(self) -> bool:
+        return self.n >= ENOUGH and (self.low > 0 or self.high < 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What two checkpoints say of a claim. by: under the strongest attack on enough images; beyond: under a stronger
+    one, on too few.
+
+    unequal: where their recipes differ beyond what the claim is about, "schedule.epochs: 6 against 3". pairs: how many
+    equal pairs there are, against: how many of them decide otherwise. doubted: titles of those with raised doubts.
+    """
+
+    claim: Claim
+    method: Listed
+    rival: Listed
+    by: Comparison
+    beyond: Comparison | None = None
+    unequal: tuple[str, ...] = ()
+    pairs: int = 1
+    against: int = 0
+    doubted: tuple[str, ...] = ()
+
+    @property
+    def answer(self) -> Answer:
+        if self.unequal:
+            return "unequal"
+        if not self.by.decides or self.against:
+            return "open"
+        return "holds" if self.by.low > 0 else "fails"
+
+
+def verdict(claim: Claim, listed: Sequence[Listed], *, of: str | None = None) -> Verdict | None:
+    """What the most equally trained pair answers; None where there is no pair. of: the name the method is to have."""
+    flat = {one.name: _flat(recipe_of(one)) for one in listed if _plays(claim, one)}
+    pairs = [(differences(claim, flat[a.name], flat[b.name]), a, b) for a, b in _pairs(claim, listed, of)]
+    pairs.sort(key=lambda pair: (len(pair[0]), pair[1].name, pair[2].name))
+    best, heard = None, 0
+    equal: list[Comparison] = []
+    for unequal, method, rival in pairs:
+        if best is not None and (unequal or heard >= MOST_PAIRS):
+            break
+        heard += 1
+        made = comparisons(claim.what, method, rival)
+        if made is None:
+            continue
+        equal += [made[0]] if not unequal else []
+        best = best or Verdict(claim=claim, method=method, rival=rival, by=made[0], beyond=made[1], unequal=unequal,
+                               doubted=_doubted(made[0], method, rival))  # fmt: skip
+    if best is None:
+        return None
+    against = sum(one.decides and (one.low > 0) != (best.by.low > 0) for one in equal)
+    return Verdict(**vars(best) | {"pairs": max(len(equal), 1), "against": against})
+
+
+def _role(claim: Claim, one: Listed) -> tuple[str, str]:
+    """(what the claim is about, what is to be the same) of a card."""
+    kinds = one.card.architecture, one.card.method
+    return kinds if claim.routed else (kinds[1], kinds[0])
+
+
+def _plays(claim: Claim, one: Listed) -> bool:
+    return _role(claim, one)[0] in (claim.method, claim.rival) and not one.card.imported
+
+
+def _pairs(claim: Claim, listed: Sequence[Listed], of: str | None) -> Iterator[tuple[Listed, Listed]]:
+    rivals: dict[Hashable, list[Listed]] = defaultdict(list)
+    for one in listed:
+        if _plays(claim, one) and _role(claim, one)[0] == claim.rival:
+            rivals[_kind(claim, one)].append(one)
+    for method in listed:
+        if _plays(claim, method) and _role(claim, method)[0] == claim.method and of in (None, method.name):
+            yield from ((method, rival) for rival in rivals[_kind(claim, method)] if _one_shape(claim, method, rival))
+
+
+def _kind(claim: Claim, one: Listed) -> Hashable:
+    return task_of(one.card), one.card.data_fingerprint, _role(claim, one)[1]
+
+
+def _one_shape(claim: Claim, a: Listed, b: Listed) -> bool:
+    """The same value of every option that both networks have; without a router in question, as many parameters."""
+    ours, theirs = a.card.options, b.card.options
+    same = all(ours[key] == theirs[key] for key in ours.keys() & theirs.keys())
+    return same and (claim.routed or a.card.parameters == b.card.parameters)
+
+
+def comparisons(what: What, method: Listed, rival: Listed) -> tuple[Comparison, Comparison | None] | None:
+    """Under the strongest attack that both met on enough images, or the most there are, and under a stronger one that
+    they met on fewer. The budget of the papers is asked first; None where nothing can be compared."""
+    found: list[tuple[Any, list[Comparison]]] = []
+    for board in boards([method, rival]):
+        made = [_compared(what, stick, board, method, rival) for stick in yardsticks(board, [method, rival])]
+        known = [one for one in made if one is not None]
+        if known:
+            papers = board.norm == "linf" and math.isclose(board.eps, PAPERS.get(board.task[0][0], 8 / 255))
+            found.append(((not papers, -max(one.n for one in known), board.id), known))
+    if not found:
+        return None
+    known = min(found, key=lambda pair: pair[0])[1]
+    by = max(known, key=lambda one: (min(one.n, ENOUGH), one.yardstick.strength, one.n))
+    strongest = max(known, key=lambda one: (one.yardstick.strength, one.n))
+    return by, strongest if strongest.yardstick.strength > by.yardstick.strength else None
+
+
+def _compared(what: What, stick: Yardstick, board: Board, method: Listed, rival: Listed) -> Comparison | None:
+    rows = [row(one, board, stick.id) for one in (method, rival)]
+    counts = {(one.robust.n, one.clean.n) for one in rows if _whole(one) and one.robust and one.clean}
+    ours, theirs = (_figure(what, one) for one in rows)
+    score = rows[0].score
+    if not all(map(_whole, rows)) or len(counts) != 1 or ours is None or theirs is None or score is None:
+        return None
+    better, worse = (theirs, ours) if what == "nsd" else (ours, theirs)
+    gain = better.value - worse.value
+    return Comparison(
+        board=board,
+        yardstick=stick,
+        told=score.told,
+        n=score.robust.n,
+        method=ours.value,
+        rival=theirs.value,
+        gain=gain,
+        low=gain - math.hypot(better.value - better.low, worse.high - worse.value),
+        high=gain + math.hypot(better.high - better.value, worse.value - worse.low),
+    )
+
+
+def _whole(one: Row) -> bool:
+    """Measured here, by these weights, with nothing left out: a router's own attacks, say."""
+    return one.ranked and one.clean is not None and not any(mark.kind == "partial" for mark in one.marks)
+
+
+def _figure(what: What, one: Row) -> Figure | None:
+    return one.w_interval if what == "w_robust" else one.intervals.get(what)
+
+
+def _doubted(by: Comparison, *pair: Listed) -> tuple[str, ...]:
+    rows = [row(one, by.board, by.yardstick.id) for one in pair]
+    return tuple(one.title for one in rows if one.doubts and one.doubts.raised)
+
+
+def differences(claim: Claim, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[str, ...]:
+    """Where two flat recipes differ though the claim is not about it, a phrase each."""
+    if not ours or not theirs:
+        return ("a recipe is missing: how it was trained is not known",)
+    apart = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
+    told = [key for key in sorted(apart) if _counts(claim, key, ours, theirs)]
+    return tuple(f"{key}: {_short(ours.get(key))} against {_short(theirs.get(key))}" for key in told)
+
+
+def _counts(claim: Claim, key: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
+    part = key.split(".")[0]
+    if claim.routed:  # the static twin has no route, and learns the same from the same
+        return part in (*ALIKE, "objective", "teachers")
+    if part == "teachers":  # one that only the one has is what the methods differ in
+        return bool(ours.get(key) and theirs.get(key))
+    if key.startswith("objective.options."):
+        own, other = (_preset(names["objective.name"]).get(key.rpartition(".")[2]) for names in (ours, theirs))
+        return own is not None and other is not None and own.default == other.default
+    return part in (*ALIKE, "route")
+
+
+@lru_cache(maxsize=64)
+def _preset(method: str) -> Mapping[str, Any]:
+    return options(OBJECTIVES[method])
+
+
+def _short(value: object) -> str:
+    text = Path(value).name if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _flat(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted keys and values, the objective's defaults filled in; empty for none."""
+    if not recipe:
+        return {}
+    flat = dict(_dotted(recipe))
+    given = flat.pop("objective.options", None)
+    usual = {name: parameter.default for name, parameter in _preset(flat["objective.name"]).items()}
+    return flat | {f"objective.options.{name}": value for name, value in (usual | dict(given or {})).items()}
+
+
+def _dotted(part: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in part.items():
+        if isinstance(value, dict) and key != "options":
+            yield from _dotted(value, f"{before}{key}.")
+        else:
+            yield before + key, value
+
+
+def recipe_of(one: Listed) -> Mapping[str, Any]:
+    """How it was trained, as the recipe in its folder says, with its defaults; empty where none can be read."""
+    path = one.checkpoint.folder / RECIPE
+    try:
+        stat = path.stat()
+    except OSError:
+        return {}
+    return _read(path, stat.st_size, stat.st_mtime_ns) if stat.st_size <= LARGEST else {}
+
+
+@lru_cache(maxsize=1024)
+def _read(path: Path, _size: int, _mtime_ns: int) -> Mapping[str, Any]:
+    try:
+        recipe = filled(tomllib.loads(path.read_text(encoding="utf-8")))
+        known = recipe["objective"]["name"] in OBJECTIVES.names() and isinstance(recipe["objective"]["options"], dict)
+        return recipe if known else {}
+    except (OSError, ValueError, TypeError, RecursionError):  # RecursionError: nested to break whoever reads it
+        return {}
