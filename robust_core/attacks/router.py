@@ -52,10 +52,10 @@ def router_pgd(
         if towards == "type":
             assert before.p_type is not None
             taken = before.p_type.argmax(dim=1)
-            return lambda seen: -_log_type(seen.route, taken)
+            return lambda seen: -log_type(seen.route, taken)
         wrong = aim(y[rows], None if target is None else target[rows], loss)
         column = torch.full_like(y[rows], TYPES.index(towards))
-        return lambda seen: wrong(seen) + route_weight * _log_type(seen.route, column)
+        return lambda seen: wrong(seen) + route_weight * log_type(seen.route, column)
 
     return pgd(model, x, y, ball, objective=objective, target=target, **settings)
 
@@ -97,7 +97,8 @@ def _untouched(model: nn.Module, x: Images) -> Route:
     return route
 
 
-def _log_type(route: Route, types: Classes) -> Tensor:
+def log_type(route: Route, types: Classes) -> Tensor:
+    """log P(type) of each image, for the row of TYPES given for it; (N,)."""
     assert route.p_type is not None
     chosen: Tensor = route.p_type.gather(1, types[:, None])[:, 0]
     return chosen.clamp_min(torch.finfo(chosen.dtype).tiny).log()

@@ -20,6 +20,8 @@ from robust_core import ranks
 from robust_core.attacks import AttackSettings, Ball, Noise, OnStep, pgd
 from robust_core.attacks.losses import AttackLoss
 from robust_core.attacks.noise import as_noise
+from robust_core.attacks.router import log_type
+from robust_core.attacks.steps import Objective, Rows, aim
 from robust_core.frozen import Frozen, frozen
 from robust_core.methods.compiled import Compiled
 from robust_core.routed import Routed
@@ -37,7 +39,9 @@ class RouteTraining(BaseModel):
     trains as it is used at inference; "random" draws the adversarial share per image, so that every mixture an
     attacker can reach has been trained. skew: 1 draws it uniformly, larger draws it nearer to the image's own type.
     inner_attack: the path the inner attack takes: "soft" through the router, "adv" with BN_adversarial forced,
-    "both" by turns. type_weight: λ_type. Hard, soft and 1 are nearest to the paper; random and skew are ours.
+    "both" by turns. evade: λ by which a soft inner attack also wants to be taken for clean: it climbs its loss +
+    λ·log P(clean), so that the router learns from attacks that know it; ours. type_weight: λ_type. Hard, soft, 0 and 1
+    are nearest to the paper; random and skew are ours.
     balance_weight: of the load balance of a mixture of experts, without which one expert soon takes every image.
     """
 
@@ -46,6 +50,7 @@ class RouteTraining(BaseModel):
     train_mix: Literal["hard", "soft", "random"] = "hard"
     skew: float = Field(default=2.0, ge=1.0, le=10.0)
     inner_attack: Literal["soft", "adv", "both"] = "soft"
+    evade: float = Field(default=0.0, ge=0.0, le=1000.0)
     type_weight: float = Field(default=1.0, ge=0.0, le=1000.0)
     balance_weight: float = Field(default=0.01, ge=0.0, le=1000.0)
 
@@ -140,19 +145,33 @@ class Learner:
         on_step: OnStep | None = None,
     ) -> Images:
         """The inner attack: PGD on `view`. eps: one an image, else the ball's."""
+        view = self.view(batch)
         return pgd(
-            self.view(batch),
+            view,
             batch.x,
             batch.y,
             self.ball if eps is None else type(self.ball)(eps),
             steps=self.attack.steps,
             step_size=self.attack.step_size,
             loss=loss,
+            objective=None if isinstance(view, Routed) else self._evading(batch, loss),
             random_start=self.attack.random_start,
             start=self.attack.start,
             generator=batch.noise(),
             on_step=on_step,
         )
+
+    def _evading(self, batch: Batch, loss: str | AttackLoss) -> Callable[[Rows], Objective] | None:
+        """What an inner attack climbs that knows the router; None where it need not."""
+        if not (self.net.typed and self.route.evade):
+            return None
+
+        def objective(rows: Rows) -> Objective:
+            wrong = aim(batch.y[rows], None, loss)
+            clean = torch.full_like(batch.y[rows], TYPES.index("clean"))
+            return lambda seen: wrong(seen) + self.route.evade * log_type(seen.route, clean)
+
+        return objective
 
     def clean(self, batch: Batch) -> Logits:
         """The student's logits on the clean batch, in training mode."""

@@ -191,6 +191,20 @@ def test_where_the_inner_attack_runs() -> None:
     assert torch.equal(effect("both", 1), adv)
 
 
+def test_an_evading_inner_attack_is_taken_for_clean() -> None:
+    def p_clean(evade: float, way: str = "soft", name: str = "aw_net") -> tuple[torch.Tensor, torch.Tensor]:
+        student, now = learner(name, evade=evade, inner_attack=way), batch(n=8)
+        x_adv = student.perturb(now, "ce")
+        assert bool(((x_adv - now.x).abs() <= 0.1 + 1e-6).all())
+        p_type = student.frozen.refresh().trace(x_adv).route.p_type
+        return x_adv, torch.zeros(8) if p_type is None else p_type[:, 0]
+
+    # λ large: the router alone is climbed, and with none it is let be.
+    assert (p_clean(1000.0)[1] > p_clean(0.0)[1]).all()
+    for way, name in (("adv", "aw_net"), ("soft", "residual")):  # no router that answers: nothing to evade
+        assert torch.equal(p_clean(1000.0, way, name)[0], p_clean(0.0, way, name)[0])
+
+
 def test_mistakes() -> None:
     with pytest.raises(UserError, match="did you mean 'adversarial'"):
         make("adversary")
