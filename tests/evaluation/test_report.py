@@ -119,7 +119,8 @@ def test_where_nothing_is_right_the_interval_is_no_point_and_nsd_is_undefined(tm
 
 def test_an_imported_card_s_own_intervals_are_not_taken_over(tmp_path: Path) -> None:
     made = evaluation(tally(24, 24, 20, 20), tally(20, 15, 10, 5))
-    told = {"worst_class": Figure(value=0.2, low=0.19, high=0.21), "nsd": Figure(value=0.447, low=0.44, high=0.45)}
+    spread = made.figures["nsd"].value
+    told = {"worst_class": Figure(value=0.2, low=0.19, high=0.21), "nsd": Figure(value=spread, low=0.44, high=0.45)}
     for claimed in (False, True):
         said = made.model_copy(update={"figures": made.figures | told, "claimed": claimed})
         one = listed(tmp_path / str(claimed) / "a", card(evaluations=(said,)))
