@@ -52,7 +52,7 @@ def _asked(_stamps: tuple[Hashable, ...], of: str | None) -> dict[Claim, Verdict
 
 def _stamp(one: Listed) -> Hashable:
     """Changes whenever a file that a verdict is made of does."""
-    stamps: list[object] = [one.name]
+    stamps: list[object] = [one.name, one.checkpoint.folder]
     for file in (CARD, RECIPE, WEIGHTS):
         try:
             stat = os.stat(one.checkpoint.folder / file)

@@ -69,8 +69,9 @@ class Comparison:
     high: float
 
     @property
-    def decides(self) -> bool:
-        return self.n >= ENOUGH and (self.low > 0 or self.high < 0)
+    def side(self) -> int:
+        """1 for the method, -1 for the rival, 0 where chance or too few images leave it open."""
+        return 0 if self.n < ENOUGH else (self.low > 0) - (self.high < 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +97,9 @@ class Verdict:
     def answer(self) -> Answer:
         if self.unequal:
             return "unequal"
-        if not self.by.decides or self.against:
+        if self.by.side == 0 or self.against:
             return "open"
-        return "holds" if self.by.low > 0 else "fails"
+        return "holds" if self.by.side > 0 else "fails"
 
 
 def verdict(claim: Claim, listed: Sequence[Listed], *, of: str | None = None) -> Verdict | None:
@@ -120,7 +121,7 @@ def verdict(claim: Claim, listed: Sequence[Listed], *, of: str | None = None) ->
                                doubted=_doubted(made[0], method, rival))  # fmt: skip
     if best is None:
         return None
-    against = sum(one.decides and (one.low > 0) != (best.by.low > 0) for one in equal)
+    against = sum(one.side not in (0, best.by.side) for one in equal)
     return Verdict(**vars(best) | {"pairs": max(len(equal), 1), "against": against})
 
 
@@ -131,7 +132,7 @@ def _role(claim: Claim, one: Listed) -> tuple[str, str]:
 
 
 def _plays(claim: Claim, one: Listed) -> bool:
-    return _role(claim, one)[0] in (claim.method, claim.rival) and not one.card.imported
+    return _role(claim, one)[0] in (claim.method, claim.rival) and bool(one.scores) and not one.card.imported
 
 
 def _pairs(claim: Claim, listed: Sequence[Listed], of: str | None) -> Iterator[tuple[Listed, Listed]]:
