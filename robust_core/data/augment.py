@@ -54,6 +54,11 @@ class Augmentation:
         if self.pad < 0:
             raise UserError(f"augmentation pad: must be 0 or more pixels, got {self.pad}")
 
+    @property
+    def changes(self) -> bool:
+        """Does any image come out other than it went in?"""
+        return self.flip or self.pad > 0
+
     def __call__(self, x: Images, generator: torch.Generator) -> Images:
         """The batch, augmented; floats or bytes, any device, in a new tensor wherever something changed."""
         x = pad_crop(x, generator, self.pad)

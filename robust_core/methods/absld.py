@@ -70,7 +70,7 @@ class SoftLabels(Objective):
             self.levels[name][y].to(batch.x.device, torch.float32)
             for name in ("tau_adv", "tau_nat", "weight", "margin")
         )
-        taught = learner.taught("robust", batch.x)
+        taught = learner.taught("robust", batch)
         p_adv = (taught / tau_adv[:, None]).softmax(dim=1)
         p_nat = (taught / tau_nat[:, None]).softmax(dim=1)
 

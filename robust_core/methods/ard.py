@@ -23,7 +23,7 @@ class ARD(Objective):
 
     def loss(self, learner: Learner, batch: Batch) -> Terms:
         x_adv, t = learner.perturb(batch), self.temperature
-        soft = (learner.taught("robust", batch.x) / t).softmax(dim=1)
+        soft = (learner.taught("robust", batch) / t).softmax(dim=1)
         clean, adversarial = learner.pair(batch, x_adv)
         kl = reduced(divergence(soft, adversarial / t), clean.shape[1], self.kl_reduction)
         return Terms(

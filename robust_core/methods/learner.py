@@ -24,6 +24,7 @@ from robust_core.attacks.router import log_type
 from robust_core.attacks.steps import Objective, Rows, aim
 from robust_core.frozen import Frozen, frozen
 from robust_core.methods.compiled import Compiled
+from robust_core.methods.remembered import Remembered
 from robust_core.routed import Routed
 from robust_core.types import TYPES, Classifier, Route, Routing, Trace
 
@@ -61,6 +62,7 @@ class Batch:
 
     generator: all randomness of this step, so that a resumed run draws what the uninterrupted one drew.
     first: where x begins in the whole batch, of which each of several processes has its part.
+    places: which training images x are, where no augmentation changed them.
     rate: this step's learning rate as a share of the schedule's highest; methods let their own rates fall with it.
     """
 
@@ -70,6 +72,7 @@ class Batch:
     generator: torch.Generator
     rate: float = 1.0
     first: int = 0
+    places: Int64[Tensor, " n"] | None = None
 
     def noise(self, types: Int64[Tensor, " m"] | int = 0) -> Noise:
         """Random numbers for the images of this part, the same however the batch is shared out."""
@@ -99,6 +102,7 @@ class Learner:
     """The network in training, with the frozen view its inner attack runs on.
 
     dtype: bfloat16 runs the passes under autocast, and view and teachers in it. compiled: torch.compile for the passes.
+    images: how many there are to train on; what a teacher says of one that stays as it is it is asked but once.
     """
 
     def __init__(
@@ -110,9 +114,11 @@ class Learner:
         *,
         dtype: torch.dtype = torch.float32,
         compiled: bool = False,
+        images: int = 0,
     ) -> None:
         self.net, self.attack, self.route, self.dtype = net, attack, route, dtype
         self.teachers = {role: frozen(teacher, dtype) for role, teacher in (teachers or {}).items()}
+        self._remembered = {role: Remembered(teacher, images) for role, teacher in self.teachers.items()}
         self._compiled: Callable[..., Trace] | None = Compiled(net.trace) if compiled else None
         self.frozen = Frozen(net, dtype)
         self._terms = Terms(values={})
@@ -124,9 +130,11 @@ class Learner:
         return self.attack.ball
 
     @torch.no_grad()
-    def taught(self, role: str, x: Images) -> Logits:
-        """A teacher's logits. The role is one the objective names in `teachers`."""
-        logits: Tensor = self.teachers[role](x)
+    def taught(self, role: str, batch: Batch, x_adv: Images | None = None) -> Logits:
+        """A teacher's logits on the batch, or on adversarial images. role: one the objective names in `teachers`."""
+        if x_adv is None and batch.places is not None:
+            return self._remembered[role](batch.x, batch.places)
+        logits: Tensor = self.teachers[role](batch.x if x_adv is None else x_adv)
         return logits
 
     def view(self, batch: Batch) -> Classifier:

@@ -60,8 +60,8 @@ class TwoTeachers(Objective):
 
     def loss(self, learner: Learner, batch: Batch) -> Terms:
         x_adv = learner.perturb(batch)
-        p_nat = (learner.taught("clean", batch.x) / self.tau_nat).softmax(dim=1)
-        p_adv = (learner.taught("robust", x_adv) / self.tau_adv).softmax(dim=1)
+        p_nat = (learner.taught("clean", batch) / self.tau_nat).softmax(dim=1)
+        p_adv = (learner.taught("robust", batch, x_adv) / self.tau_adv).softmax(dim=1)
         clean, adversarial = learner.pair(batch, x_adv)
         k = clean.shape[1]
         values = {

@@ -77,7 +77,9 @@ class Training:
             ranks.share_norms(self.net)
         self.objective = make(recipe.objective.name, **recipe.objective.options)
         dtype = choose_precision(recipe.precision, device)
-        self.learner = Learner(self.net, recipe.attack, recipe.route, teachers, dtype=dtype, compiled=recipe.compile)
+        self.learner = Learner(
+            self.net, recipe.attack, recipe.route, teachers, dtype=dtype, compiled=recipe.compile, images=len(rest)
+        )
         self.lesson: nn.Module = Lesson(self.objective, self.learner)
         if ranks.world() > 1:
             # A route may leave parameters out of a step; the norms agree already.
@@ -161,13 +163,15 @@ class Training:
         chosen = order[at : at + schedule.batch_size].to(self.device)
         x = self.augment(self.images[chosen], generator)[self.part].float().div_(255)
         lr = learning_rate(schedule, self.step, self.total, self.per_epoch)
+        mine = chosen[self.part]
         batch = Batch(
             x=x,
-            y=self.labels[chosen[self.part]],
+            y=self.labels[mine],
             step=self.step,
             generator=generator,
             rate=lr / schedule.lr,
             first=self.part.start,
+            places=None if self.augment.changes else mine,
         )
         for group in self.optimizer.param_groups:
             group["lr"] = lr
@@ -276,10 +280,9 @@ class Training:
 
         self.net.load_state_dict(part("net."))
         self.mean = part("mean.")
-        buffers = part("momentum.")
-        for name, parameter in self.net.named_parameters():
-            if name in buffers:
-                self.optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffers[name])
+        weights = dict(self.net.named_parameters())
+        for name, buffer in part("momentum.").items():
+            self.optimizer.state[weights[name]]["momentum_buffer"] = torch.empty_like(weights[name]).copy_(buffer)
         self.step, self.seconds = state.facts["step"], state.facts["seconds"]
         self.best, self.sums = state.facts["best"], dict(state.facts["sums"])
         self.objective.load_state_dict(state.facts["objective"])

@@ -143,7 +143,7 @@ def test_temperatures_stay_in_their_range(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_inner_attack_of_soft_labels_climbs_the_teacher_s_divergence() -> None:
     learner, batch = tiny_learner(), tiny_batch()
-    p = learner.taught("robust", batch.x).softmax(dim=1)
+    p = learner.taught("robust", batch).softmax(dim=1)
     x_adv = learner.perturb(batch, away_from(p))
     learner.net.eval()
     assert divergence(p, learner.net(x_adv)).mean() > divergence(p, learner.net(batch.x)).mean()
