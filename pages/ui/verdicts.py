@@ -95,9 +95,8 @@ def _remarks(found: Sequence[Verdict]) -> list[str]:
         f"Robust: {verbatim('; or '.join(shared))}. One training seed each: the intervals (about 95 %) are of the "
         f"images' chance alone.{' NSD: lower is fairer; in hundredths, its fall drawn as a gain.' if nsd else ''}"
     ]
-    beyond = dict.fromkeys(f"{one.beyond.yardstick.title} ({one.beyond.n:,} images)" for one in found if one.beyond)
-    if beyond:
-        said.append(f"Known of too few images to be asked: {verbatim('; '.join(beyond))}.")
+    if known := _known_of_few(found):
+        said.append(f"Measured on too few images to decide: {verbatim('; '.join(known))}.")
     for one in found:
         title = _title(one.claim)
         if one.unequal:
@@ -111,3 +110,10 @@ def _remarks(found: Sequence[Verdict]) -> list[str]:
                 f"{title}: checks for a false sense of security failed on {verbatim(' and '.join(one.doubted))}."
             )
     return said
+
+
+def _known_of_few(found: Sequence[Verdict]) -> list[str]:
+    """The stronger attacks that too few images know; "and of those on a router" needs no second naming."""
+    beyond = dict.fromkeys((one.beyond.yardstick.title, one.beyond.n) for one in found if one.beyond)
+    longer = {(t, n) for t, n in beyond for u, m in beyond if n == m and t != u and t.startswith(u)}
+    return [f"{title} ({n:,} images)" for title, n in beyond if (title, n) not in longer]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
-from pages.ui import pickers
+from pages.ui import pickers, verdicts
 from pages.ui.home_tradeoff import wilson
 from robust_core.checkpoints import CARD
 
@@ -188,6 +189,16 @@ def test_gains_are_points_and_nsd_is_told_as_it_is(open_page, zoo):
     assert "40.0 and 20.0 %" in said
     assert "holds here" in said
     assert "first 10,000 test images of fashion_mnist_small, PGD-20" in texts(app).replace("\\", "")
+
+
+def test_what_few_images_know_is_named_once():
+    def found(title, n):
+        return SimpleNamespace(beyond=SimpleNamespace(yardstick=SimpleNamespace(title=title), n=n))
+
+    both = [found("worst case (and of a router)", 128), found("worst case", 128), SimpleNamespace(beyond=None)]
+    assert verdicts._known_of_few(both) == ["worst case (128 images)"]
+    apart = [*both[:1], found("worst case", 500)]
+    assert verdicts._known_of_few(apart) == ["worst case (and of a router) (128 images)", "worst case (500 images)"]
 
 
 def retaught(zoo, name, clean, right):
