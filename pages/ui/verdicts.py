@@ -91,9 +91,11 @@ def _remarks(found: Sequence[Verdict]) -> list[str]:
     """What all rows share said once; what one row is alone in, by its name."""
     shared = dict.fromkeys(_measured(one.by) for one in found)
     nsd = any(one.claim.what == "nsd" for one in found)
+    paired = ", image by image" if all(one.by.paired for one in found) else ""
     said = [
         f"Robust: {verbatim('; or '.join(shared))}. One training seed each: the intervals (about 95 %) are of the "
-        f"images' chance alone.{' NSD: lower is fairer; in hundredths, its fall drawn as a gain.' if nsd else ''}"
+        f"images' chance alone{paired}."
+        + (" NSD: lower is fairer; in hundredths, its fall drawn as a gain." if nsd else "")
     ]
     if known := _known_of_few(found):
         said.append(f"Measured on too few images to decide: {verbatim('; '.join(known))}.")

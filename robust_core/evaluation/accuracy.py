@@ -36,13 +36,11 @@ def measure(
     view: nn.Module = frozen(model) if attack is not None else model
     started = time.perf_counter()
     right = survivors(view, chosen, attack, device=device, progress=progress, judge=model)
-    k = len(images.class_names)
-    return Measure(
+    return Measure.counted(
+        right.numpy(),
+        chosen.labels.numpy(),
+        len(images.class_names),
         attack=attack,
-        n=n,
-        correct=int(right.sum()),
-        class_n=tuple(torch.bincount(chosen.labels, minlength=k).tolist()),
-        class_correct=tuple(torch.bincount(chosen.labels[right], minlength=k).tolist()),
         data_name=images.name,
         data_fingerprint=images.fingerprint,
         seconds=round(time.perf_counter() - started, 2),

@@ -173,13 +173,8 @@ def checked_count(images: ImageSet, n: int | None) -> int:
 
 def tally(right: Bool[Tensor, " n"], images: ImageSet) -> Tally:
     """The counts of the first n images."""
-    labels, k = images.labels[: len(right)], len(images.class_names)
-    return Tally(
-        n=len(right),
-        correct=int(right.sum()),
-        class_n=tuple(torch.bincount(labels, minlength=k).tolist()),
-        class_correct=tuple(torch.bincount(labels[right], minlength=k).tolist()),
-    )
+    labels = images.labels[: len(right)]
+    return Tally.counted(right.numpy(), labels.numpy(), len(images.class_names))
 
 
 def results(known: Outcomes, plan: Plan, images: ImageSet) -> list[AttackResult]:

@@ -2,8 +2,9 @@
 
 Two cards answer where they are of one task, one training set and one shape of network, their recipes differ in nothing
 but what the claim is about, and both were measured with one yardstick on the same images. The interval is of the images
-alone, of which a card keeps counts only, so the two networks' errors are taken for independent (Newcombe's
-square-and-add: Newcombe 1998, method 10; Zou and Donner 2008). What another training seed would give it does not hold.
+alone; what another training seed would give it does not hold. Where both cards say which images were right, it is of
+the differences image by image; where one has only counts, the errors of the two networks are taken for independent
+(Newcombe's square-and-add: Newcombe 1998, method 10; Zou and Donner 2008), and the interval is wider.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, Literal
 from robust_core.cards import Figure
 from robust_core.checkpoints import RECIPE
 from robust_core.evaluation.leaderboard import Row, row
+from robust_core.evaluation.paired import Interval, gap_between_classes, gap_of_means
 from robust_core.evaluation.scores import PAPERS, Board, Listed, Yardstick, boards, task_of, yardsticks
 from robust_core.methods import OBJECTIVES
 from robust_core.registry import options
@@ -56,7 +58,7 @@ CLAIMS = (
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """One figure of both networks, by one yardstick on n images. gain: how much better the method fares; low, high:
-    its interval, about 95 %."""
+    its interval, about 95 %; paired: image by image."""
 
     board: Board
     yardstick: Yardstick
@@ -67,6 +69,7 @@ class Comparison:
     gain: float
     low: float
     high: float
+    paired: bool = False
 
     @property
     def side(self) -> int:
@@ -183,6 +186,12 @@ def _compared(what: What, stick: Yardstick, board: Board, method: Listed, rival:
         return None
     better, worse = (theirs, ours) if what == "nsd" else (ours, theirs)
     gain = better.value - worse.value
+    apart = (
+        gain - math.hypot(better.value - better.low, worse.high - worse.value),
+        gain + math.hypot(better.high - better.value, worse.value - worse.low),
+    )
+    paired = _by_image(what, *(rows[::-1] if what == "nsd" else rows))
+    low, high = paired or apart
     return Comparison(
         board=board,
         yardstick=stick,
@@ -191,9 +200,21 @@ def _compared(what: What, stick: Yardstick, board: Board, method: Listed, rival:
         method=ours.value,
         rival=theirs.value,
         gain=gain,
-        low=gain - math.hypot(better.value - better.low, worse.high - worse.value),
-        high=gain + math.hypot(better.high - better.value, worse.value - worse.low),
+        low=min(low, gain),
+        high=max(high, gain),
+        paired=paired is not None,
     )
+
+
+def _by_image(what: What, better: Row, worse: Row) -> Interval | None:
+    """None where a card has only the counts."""
+    assert better.robust
+    assert worse.robust
+    if what != "w_robust":
+        return gap_between_classes(what, better.robust, worse.robust)
+    assert better.clean
+    assert worse.clean
+    return gap_of_means((better.clean, better.robust), (worse.clean, worse.robust))
 
 
 def _whole(one: Row) -> bool:
