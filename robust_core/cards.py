@@ -1,6 +1,6 @@
 """What a checkpoint's card says: what was trained, what was measured on it and how, what speaks against the figures.
 
-Everything counted is kept as counts of images. A card whose numbers cannot have been counted is refused.
+Everything counted is kept as counts of images, with which these were. A card that cannot have been counted is refused.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from robust_core.attacks import AttackSettings
-from robust_core.tallies import Figure, Tally
+from robust_core.tallies import Figure, Tally, unpacked
 
 __all__ = [
     "IMPORTED",
@@ -166,7 +166,9 @@ class Evaluation(BaseModel):
 
 
 def _above(one: Tally, other: Tally) -> bool:
-    """Is `one` better than `other` somewhere?"""
+    """Is `one` better than `other` somewhere: on an image, or, where these are not known, in a class?"""
+    if one.marks is not None and other.marks is not None and one.class_n == other.class_n:
+        return bool((unpacked(one.marks, one.n) & ~unpacked(other.marks, other.n)).any())
     return any(a > b for a, b in zip(one.class_correct, other.class_correct, strict=True))
 
 

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MOST = 10**9  # images; a count beyond is a slip, or there to break who reckons with it
+MARKED = 20_000  # images; of more a tally keeps the counts alone, or its card would grow heavy
 
 
 class Tally(BaseModel):
     """How many of n images a network gets right, overall and per class. Counts, not shares.
 
-    right: which they are, one bit an image, class by class and in each in the order of the set, in base64; empty where
-    only the counts are known. With it two networks are compared image by image.
+    marks: which they are, one bit an image, class by class and in each in the order of the set, in base64; None where
+    only the counts are known. With them two networks are compared image by image.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -26,18 +27,18 @@ class Tally(BaseModel):
     correct: int = Field(ge=0)
     class_n: tuple[int, ...]
     class_correct: tuple[int, ...]
-    right: str = ""
+    marks: str | None = None
 
     @classmethod
     def counted(cls, right: NDArray[np.bool_], labels: NDArray[np.int64], num_classes: int, **more: Any) -> Self:
         """Of images whose class is `labels`, each right or not, (N,) both. more: the other fields of a subclass."""
-        by_class = right[np.argsort(labels, kind="stable")]
+        by_class = np.packbits(right[np.argsort(labels, kind="stable")]).tobytes()
         return cls(
             n=len(labels),
             correct=int(right.sum()),
             class_n=tuple(np.bincount(labels, minlength=num_classes).tolist()),
             class_correct=tuple(np.bincount(labels[right], minlength=num_classes).tolist()),
-            right=base64.b64encode(np.packbits(by_class).tobytes()).decode(),
+            marks=base64.b64encode(by_class).decode() if len(labels) <= MARKED else None,
             **more,
         )
 
@@ -49,19 +50,11 @@ class Tally(BaseModel):
             not 0 <= c <= n for c, n in zip(self.class_correct, self.class_n, strict=True)
         ):
             raise ValueError("class_correct must add up to correct and lie in [0, class_n]")
-        if self.right and tuple(int(hits.sum()) for hits in self.by_class()) != self.class_correct:
-            raise ValueError("right must mark as many images of each class as class_correct says")
+        if self.marks is not None:
+            ends, up_to = np.cumsum(self.class_n), np.concatenate([[0], np.cumsum(unpacked(self.marks, self.n))])
+            if (up_to[ends] - up_to[ends - self.class_n]).tolist() != list(self.class_correct):
+                raise ValueError("marks must be as many of each class as class_correct says")
         return self
-
-    def by_class(self) -> list[NDArray[np.bool_]]:
-        """Of each class, whether each of its images is right. Raises ValueError where only the counts are known."""
-        packed = base64.b64decode(self.right, validate=True)
-        if len(packed) != -(-self.n // 8):
-            raise ValueError(f"right must be one bit for each of {self.n} images; got {len(packed)} bytes")
-        bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8)).astype(bool)
-        if bits[self.n :].any():
-            raise ValueError(f"right marks more than {self.n} images")
-        return np.split(bits[: self.n], np.cumsum(self.class_n)[:-1])
 
     @property
     def accuracy(self) -> float:
@@ -81,6 +74,18 @@ class Tally(BaseModel):
         named = zip(self.class_accuracy, class_names, strict=False)
         worst = [name for share, name in named if share is not None and share == self.worst_class]
         return worst[0] if len(worst) == 1 else f"{len(worst)} classes alike"
+
+
+def unpacked(marks: str, n: int) -> NDArray[np.bool_]:
+    """Whether each of the n images is right, class by class: the marks of a tally. Raises ValueError where they are not
+    one bit an image."""
+    packed = base64.b64decode(marks, validate=True)
+    if len(packed) != -(-n // 8):
+        raise ValueError(f"marks must be one bit for each of {n} images; got {len(packed)} bytes")
+    bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8)).astype(bool)
+    if bits[n:].any():
+        raise ValueError(f"there are marks beyond the {n} images")
+    return bits[:n]
 
 
 class Figure(BaseModel):

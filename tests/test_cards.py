@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from robust_core import checkpoints
 from robust_core.attacks import AttackSettings
 from robust_core.checkpoints import CARD, find, find_all, write_card
+from robust_core.tallies import Tally
 from tests.evaluation.claims import PGD, doubts, measure
 from tests.evaluation.claims import card as card_of
 from tests.test_checkpoints import make
@@ -166,3 +168,20 @@ def test_the_shipped_cards_are_read() -> None:
     shipped = find_all(Path(checkpoints.__file__).parent.parent / "checkpoints")
     assert len(shipped) >= 3
     assert [c.problem for c in shipped if c.problem] == []
+
+
+def test_a_worst_case_of_other_images_than_the_clean_ones_is_refused(zoo: Path) -> None:
+    def tally(*right: int) -> dict[str, object]:
+        hits, labels = np.isin(np.arange(10), right), np.repeat([0, 1], 5)
+        return Tally.counted(hits, labels, 2).model_dump()
+
+    clean, worst = (0, 1, 2, 3, 5, 6, 7, 8), (0, 1, 2, 5, 6)
+    line = tally(*worst) | {"name": "fgsm", "group": "table", "alone": True, "attacked": 8, "seconds": 1.0}
+    path = zoo / "data" / "one" / CARD
+    card = json.loads(path.read_text())
+    for left, problem in ((worst, None), ((0, 1, 4, 5, 6), "worst case must not exceed")):
+        whole = evaluated(clean=tally(*clean), worst=tally(*left), groups={"table": tally(*worst)}, figures={},
+                          results=[line | {"attack": AttackSettings(name="fgsm").to_dict()}])  # fmt: skip
+        path.write_text(json.dumps(card | {"evaluations": [whole]}))
+        said = find("one").problem
+        assert (said is None) if problem is None else (said is not None and problem in said)

@@ -45,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
         "models",
         "frozen",
         "attacks",
+        "tallies",
         "cards",
         "checkpoints",
     },

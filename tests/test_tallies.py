@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from robust_core.tallies import Tally
+from robust_core.tallies import MARKED, Tally, unpacked
 
 IMAGES = st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=70)
 
@@ -20,7 +20,8 @@ def test_the_images_come_back_class_by_class_in_their_order(images: list[tuple[i
     labels, right = np.array([label for label, _ in images]), np.array([hit for _, hit in images])
     tally = Tally.counted(right, labels, 4)
     back = Tally.model_validate_json(tally.model_dump_json())
-    assert [hits.tolist() for hits in back.by_class()] == [right[labels == k].tolist() for k in range(4)]
+    assert back.marks
+    assert unpacked(back.marks, back.n).tolist() == [hit for k in range(4) for hit in right[labels == k].tolist()]
     assert (back.n, back.correct) == (len(images), sum(hit for _, hit in images))
     assert back.class_n == tuple(int((labels == k).sum()) for k in range(4))
     assert back == tally
@@ -37,25 +38,27 @@ def bits(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("right", "said"),
+    ("marks", "said"),
     [
-        (bits("1100011111"), "as many images of each class"),  # one more of the second class
-        (bits("1110011100"), "as many images of each class"),  # as many in all
+        (bits("1100011111"), "as many of each class"),  # one more of the second class
+        (bits("1110011100"), "as many of each class"),  # as many in all
         (bits("11000111"), "one bit for each of 10 images; got 1 bytes"),
         (bits("11000111100000001"), "got 3 bytes"),
-        (bits("1100011110000001"), "marks more than 10 images"),
+        (bits("1100011110000001"), "beyond the 10 images"),
+        ("", "got 0 bytes"),
         ("§", "ASCII"),
         ("AAA", "padding"),
         ("A A==", "base64"),
     ],
 )
-def test_marks_that_cannot_be_are_refused(right: str, said: str) -> None:
+def test_marks_that_cannot_be_are_refused(marks: str, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
-        Tally(**counted() | {"right": right})
+        Tally(**counted() | {"marks": marks})
 
 
-def test_counts_alone_are_a_tally_too() -> None:
-    tally = Tally(**counted() | {"right": ""})
-    assert (tally.correct, tally.worst_class) == (6, 0.4)
-    with pytest.raises(ValueError, match="one bit for each"):
-        tally.by_class()
+def test_of_very_many_images_the_counts_alone_are_kept() -> None:
+    for n, kept in ((MARKED, True), (MARKED + 1, False)):
+        tally = Tally.counted(np.arange(n) % 3 > 0, np.arange(n) % 2, 2)
+        assert (tally.marks is not None) == kept
+        assert Tally.model_validate_json(tally.model_dump_json()) == tally
+    assert Tally(**counted() | {"marks": None}).worst_class == 0.4

@@ -91,7 +91,10 @@ def _remarks(found: Sequence[Verdict]) -> list[str]:
     """What all rows share said once; what one row is alone in, by its name."""
     shared = dict.fromkeys(_measured(one.by) for one in found)
     nsd = any(one.claim.what == "nsd" for one in found)
-    paired = ", image by image" if all(one.by.paired for one in found) else ""
+    counts = [_title(one.claim) for one in found if not one.by.paired]
+    paired = ", image by image" if len(counts) < len(found) else ""
+    if paired and counts:
+        paired += f" but for {'; '.join(counts)}, where the cards do not tell enough"
     said = [
         f"Robust: {verbatim('; or '.join(shared))}. One training seed each: the intervals (about 95 %) are of the "
         f"images' chance alone{paired}."

@@ -73,7 +73,7 @@ class Row:
     def w_interval(self) -> Figure | None:
         """W-Robust with half the sum of the two lower ends, and of the two upper ones: 95 % or more.
 
-        Both shares are of the same images, and no card says which were right both times: their errors may add up.
+        Both shares are of the same images: their errors may add up.
         """
         if self.robust is None or self.clean is None or self.w_robust is None:
             return None
@@ -162,7 +162,8 @@ def row(listed: Listed, board: Board, yardstick: str, cost: Cost | None = None) 
     here before one that an imported card claims."""
     card = listed.card
     fitting = [s for s in listed.scores if s.on(board) and s.yardstick.id == yardstick]
-    score = max(reversed([s for s in fitting if s.fresh]), key=lambda s: (not s.claimed, s.robust.n), default=None)
+    fresh = reversed([s for s in fitting if s.fresh])
+    score = max(fresh, key=lambda s: (not s.claimed, s.robust.n, s.robust.marks is not None), default=None)
     clean = score.clean if score else untouched(card, board.fingerprint, None)
     marks = [*_weights(listed), *_origin(card, board, claimed=score is not None and score.claimed)]
     if fitting and score is None:

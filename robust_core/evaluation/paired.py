@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from robust_core.cards import Tally
+from robust_core.evaluation.measures import LEVEL, RESAMPLES
+from robust_core.tallies import unpacked
 
 Z = 1.96  # of 95 %
-LEVEL = 0.95
-DRAWN = 2000
-ROUNDING = 1e-9
+FEW = 25  # images on which two networks must differ, or nothing is said of chance
 
 Interval = tuple[float, float]
+Marks = NDArray[np.bool_]
 
 
 def chance(first: Bool[Tensor, " n"], second: Bool[Tensor, " n"]) -> float:
@@ -35,61 +36,77 @@ def chance(first: Bool[Tensor, " n"], second: Bool[Tensor, " n"]) -> float:
 
 def gap_of_means(first: tuple[Tally, ...], second: tuple[Tally, ...]) -> Interval | None:
     """The 95 % interval of how much the first network's mean accuracy over its tallies (clean and robust: W-Robust) is
-    above the second's, from each image's own difference (normal approximation, for hundreds of images and more).
+    above the second's, from each image's own difference (normal approximation).
 
-    None where a tally does not say which images are right, or where they are not of the same images in number; and
-    where all images differ alike, which tells nothing of chance.
+    None where a tally does not say which images are right, where the two are not of the same images in number, and
+    where they differ on fewer than FEW of them.
     """
-    if not _known(*first, *second):
+    marks = _marks(*first, *second)
+    if marks is None:
         return None
-    ours, theirs = (np.mean([np.concatenate(t.by_class()) for t in tallies], axis=0) for tallies in (first, second))
-    each = ours - theirs
-    reach = Z * each.std(ddof=1) / math.sqrt(len(each)) if len(each) > 1 else 0.0
-    return _interval(each.mean() - reach, each.mean() + reach)
+    each = np.mean(marks[: len(first)], axis=0) - np.mean(marks[len(first) :], axis=0)
+    if np.count_nonzero(each) < FEW:
+        return None
+    reach = Z * each.std(ddof=1) / math.sqrt(len(each))
+    return float(each.mean() - reach), float(each.mean() + reach)
 
 
 def gap_between_classes(figure: Literal["worst_class", "nsd"], first: Tally, second: Tally) -> Interval | None:
-    """The 95 % interval of the first network's figure less the second's, by a bootstrap over the images of each class.
+    """The interval, about 95 %, of the first network's figure less the second's, by a bootstrap over each class.
 
     An image is here which of the two networks is right: the images of a class drawn with replacement are a multinomial
-    draw of those four counts. None as in `gap_of_means`.
+    draw of those four counts. Resamples of a minimum, or of a spread, lie to one side of it, so the interval holds both
+    the percentiles and their mirror about the gap itself; where several classes are about the worst, or all are alike,
+    it is still too narrow. None as in `gap_of_means`; for the worst class it is the images of the two worst that count.
     """
-    if not _known(first, second):
+    if _marks(first, second) is None:
         return None
-    low, high = _resampled(figure, first.class_n, first.right, second.right)
-    return _interval(low, high)
+    assert first.marks
+    assert second.marks
+    return _resampled(figure, first.class_n, first.marks, second.marks)
 
 
-def _known(*tallies: Tally) -> bool:
-    return all(t.right for t in tallies) and len({t.class_n for t in tallies}) == 1
+def _marks(*tallies: Tally) -> list[Marks] | None:
+    """Of each tally; None where one has none, or where they are not alike in the number of images a class."""
+    if any(t.marks is None for t in tallies) or len({t.class_n for t in tallies}) > 1:
+        return None
+    return [unpacked(t.marks or "", t.n) for t in tallies]
 
 
-def _interval(low: float, high: float) -> Interval | None:
-    return (float(low), float(high)) if high - low > ROUNDING else None
-
-
-@lru_cache(maxsize=1024)
-def _resampled(figure: str, class_n: tuple[int, ...], first: str, second: str) -> Interval:
+@lru_cache(maxsize=64)
+def _resampled(figure: str, class_n: tuple[int, ...], first: str, second: str) -> Interval | None:
+    n = np.array(class_n)
+    ours, theirs = (unpacked(marks, int(n.sum())).astype(int) for marks in (first, second))
+    classes = np.repeat(np.arange(len(n)), n)
+    cells = np.bincount(classes * 4 + ours * 2 + theirs, minlength=4 * len(n)).reshape(-1, 4)[n > 0]
+    n = n[n > 0]
+    of = _worst if figure == "worst_class" else _nsd
+    one, two = _shares(cells, n)
+    differ = cells[:, 1] + cells[:, 2]
+    if (min(differ[one.argmin()], differ[two.argmin()]) if figure == "worst_class" else differ.sum()) < FEW:
+        return None
     generator = np.random.default_rng(0)
-    shares = []
-    for ours, theirs in zip(_by_class(class_n, first), _by_class(class_n, second), strict=True):
-        if len(ours):
-            cells = np.bincount(2 * ours + theirs, minlength=4)  # neither, only the second, only the first, both
-            drawn = generator.multinomial(len(ours), cells / len(ours), size=DRAWN)
-            shares.append(np.stack([drawn[:, 2] + drawn[:, 3], drawn[:, 1] + drawn[:, 3]]) / len(ours))
-    one, two = np.stack(shares, axis=2)  # (DRAWN, K) each
-    of = np.min if figure == "worst_class" else _nsd
-    gaps = of(one, axis=1) - of(two, axis=1)
+    drawn = np.stack([generator.multinomial(k, row / k, size=RESAMPLES) for k, row in zip(n, cells, strict=True)], 1)
+    gap = float(of(one) - of(two))
+    gaps = np.subtract(*(of(shares) for shares in _shares(drawn, n)))
+    if not np.isfinite(gap) or not np.isfinite(gaps).any():
+        return None
     low, high = np.quantile(gaps[np.isfinite(gaps)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    return float(min(low, 2 * gap - high)), float(max(high, 2 * gap - low))
 
 
-def _by_class(class_n: tuple[int, ...], right: str) -> list[NDArray[np.int64]]:
-    tally = Tally.model_construct(n=sum(class_n), class_n=class_n, right=right)
-    return [hits.astype(np.int64) for hits in tally.by_class()]
+def _shares(cells: NDArray[np.int64], n: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Class accuracies of either network: cells (..., K, 4) count neither, only the second, only the first, both."""
+    return (cells[..., 2] + cells[..., 3]) / n, (cells[..., 1] + cells[..., 3]) / n
 
 
-def _nsd(shares: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+def _worst(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    lowest: NDArray[np.float64] = shares.min(axis=-1)
+    return lowest
+
+
+def _nsd(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """NaN where no image is right."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        spread: NDArray[np.float64] = shares.std(axis=axis) / shares.mean(axis=axis)
+        spread: NDArray[np.float64] = shares.std(axis=-1) / shares.mean(axis=-1)
     return spread

@@ -220,7 +220,12 @@ def untouched(card: Card, fingerprint: str, n: int | None, *, claimed: bool = Fa
         if e.data_fingerprint == fingerprint and e.weights_sha256 == card.weights_sha256
     ]
     allowed = [(said, tally) for said, tally in known if claimed or not said]
-    return max(allowed, key=lambda one: (not one[0], one[1].n == n, one[1].n), default=(False, None))[1]
+
+    def rank(one: tuple[bool, Tally]) -> tuple[bool, bool, int, bool]:
+        said, tally = one
+        return not said, tally.n == n, tally.n, tally.marks is not None
+
+    return max(allowed, key=rank, default=(False, None))[1]
 
 
 def boards(listed: Iterable[Listed]) -> list[Board]:

@@ -10,30 +10,21 @@ the differences image by image; where one has only counts, the errors of the two
 from __future__ import annotations
 
 import math
-import tomllib
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, Literal
 
 from robust_core.cards import Figure
-from robust_core.checkpoints import RECIPE
 from robust_core.evaluation.leaderboard import Row, row
 from robust_core.evaluation.paired import Interval, gap_between_classes, gap_of_means
 from robust_core.evaluation.scores import PAPERS, Board, Listed, Yardstick, boards, task_of, yardsticks
-from robust_core.methods import OBJECTIVES
-from robust_core.registry import options
-from robust_core.training.recipe import filled
+from robust_core.library.alike import differences, flat_recipe
 
 What = Literal["w_robust", "worst_class", "nsd"]
 Answer = Literal["holds", "fails", "open", "unequal"]
-ALIKE = ("seed", "data", "attack", "schedule", "validation", "precision")  # parts that two recipes are to share
 ENOUGH = 1000  # images: a yardstick of fewer decides nothing, or a second look at few would be a second chance
 MOST_PAIRS = 8  # equal pairs that are heard
-LONGEST = 40  # characters of a recipe's value
-LARGEST = 1_000_000  # bytes of a recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +98,8 @@ class Verdict:
 
 def verdict(claim: Claim, listed: Sequence[Listed], *, of: str | None = None) -> Verdict | None:
     """What the most equally trained pair answers; None where there is no pair. of: the name the method is to have."""
-    flat = {one.name: _flat(recipe_of(one)) for one in listed if _plays(claim, one)}
-    pairs = [(differences(claim, flat[a.name], flat[b.name]), a, b) for a, b in _pairs(claim, listed, of)]
+    flat = {one.name: flat_recipe(one) for one in listed if _plays(claim, one)}
+    pairs = [(differences(flat[a.name], flat[b.name], routed=claim.routed), a, b) for a, b in _pairs(claim, listed, of)]
     pairs.sort(key=lambda pair: (len(pair[0]), pair[1].name, pair[2].name))
     best, heard = None, 0
     equal: list[Comparison] = []
@@ -200,8 +191,8 @@ def _compared(what: What, stick: Yardstick, board: Board, method: Listed, rival:
         method=ours.value,
         rival=theirs.value,
         gain=gain,
-        low=min(low, gain),
-        high=max(high, gain),
+        low=low,
+        high=high,
         paired=paired is not None,
     )
 
@@ -229,72 +220,3 @@ def _figure(what: What, one: Row) -> Figure | None:
 def _doubted(by: Comparison, *pair: Listed) -> tuple[str, ...]:
     rows = [row(one, by.board, by.yardstick.id) for one in pair]
     return tuple(one.title for one in rows if one.doubts and one.doubts.raised)
-
-
-def differences(claim: Claim, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[str, ...]:
-    """Where two flat recipes differ though the claim is not about it, a phrase each."""
-    if not ours or not theirs:
-        return ("a recipe is missing: how it was trained is not known",)
-    apart = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
-    told = [key for key in sorted(apart) if _counts(claim, key, ours, theirs)]
-    return tuple(f"{key}: {_short(ours.get(key))} against {_short(theirs.get(key))}" for key in told)
-
-
-def _counts(claim: Claim, key: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
-    part = key.split(".")[0]
-    if claim.routed:  # the static twin has no route, and learns the same from the same
-        return part in (*ALIKE, "objective", "teachers")
-    if part == "teachers":  # one that only the one has is what the methods differ in
-        return bool(ours.get(key) and theirs.get(key))
-    if key.startswith("objective.options."):
-        own, other = (_preset(names["objective.name"]).get(key.rpartition(".")[2]) for names in (ours, theirs))
-        return own is not None and other is not None and own.default == other.default
-    return part in (*ALIKE, "route")
-
-
-@lru_cache(maxsize=64)
-def _preset(method: str) -> Mapping[str, Any]:
-    return options(OBJECTIVES[method])
-
-
-def _short(value: object) -> str:
-    text = Path(value).name if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-
-
-def _flat(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted keys and values, the objective's defaults filled in; empty for none."""
-    if not recipe:
-        return {}
-    flat = dict(_dotted(recipe))
-    given = flat.pop("objective.options", None)
-    usual = {name: parameter.default for name, parameter in _preset(flat["objective.name"]).items()}
-    return flat | {f"objective.options.{name}": value for name, value in (usual | dict(given or {})).items()}
-
-
-def _dotted(part: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in part.items():
-        if isinstance(value, dict) and key != "options":
-            yield from _dotted(value, f"{before}{key}.")
-        else:
-            yield before + key, value
-
-
-def recipe_of(one: Listed) -> Mapping[str, Any]:
-    """How it was trained, as the recipe in its folder says, with its defaults; empty where none can be read."""
-    path = one.checkpoint.folder / RECIPE
-    try:
-        stat = path.stat()
-    except OSError:
-        return {}
-    return _read(path, stat.st_size, stat.st_mtime_ns) if stat.st_size <= LARGEST else {}
-
-
-@lru_cache(maxsize=1024)
-def _read(path: Path, _size: int, _mtime_ns: int) -> Mapping[str, Any]:
-    try:
-        recipe = filled(tomllib.loads(path.read_text(encoding="utf-8")))
-        known = recipe["objective"]["name"] in OBJECTIVES.names() and isinstance(recipe["objective"]["options"], dict)
-        return recipe if known else {}
-    except (OSError, ValueError, TypeError, RecursionError):  # RecursionError: nested to break whoever reads it
-        return {}

@@ -36,6 +36,14 @@ def options_of(name: str) -> dict[str, inspect.Parameter]:
     return {option: parameter for option, parameter in options(factory).items() if option not in fixed}
 
 
+def class_of(name: str) -> type[Objective]:
+    """The class behind an objective's name: RSLAD and ABSLD have one."""
+    factory = OBJECTIVES[name]
+    made_by = factory.func if isinstance(factory, partial) else factory
+    assert isinstance(made_by, type)
+    return made_by
+
+
 def make(name: str, **given: Any) -> Objective:
     """An objective with its options. Raises UserError for unknown names, with the nearest known, and for bad values."""
     factory = OBJECTIVES[name]
@@ -43,4 +51,4 @@ def make(name: str, **given: Any) -> Objective:
     return factory(**given)
 
 
-__all__ = ["OBJECTIVES", "Batch", "Learner", "Objective", "RouteTraining", "Terms", "make", "options_of"]
+__all__ = ["OBJECTIVES", "Batch", "Learner", "Objective", "RouteTraining", "Terms", "class_of", "make", "options_of"]

@@ -10,6 +10,7 @@ Fair-ARD (Yue et al. 2023). The released code sums CE over a class; the mean, as
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -39,6 +40,7 @@ class SoftLabels(Objective):
     """
 
     teachers = ("robust",)
+    rate_of = MappingProxyType({"temperature_rate": "temperatures", "margin_rate": "margins"})
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ Source: Zhao et al., ECCV 2022 (MTARD) and TPAMI 2024, arXiv 2306.16170 (B-MTARD
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -34,6 +35,7 @@ class TwoTeachers(Objective):
     """
 
     teachers = ("clean", "robust")
+    rate_of = MappingProxyType({"weight_rate": "balance_losses", "temperature_rate": "balance_entropies"})
 
     def __init__(
         self,

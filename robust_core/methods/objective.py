@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
@@ -18,7 +20,8 @@ KLReduction = Literal["batchmean", "mean"]
 
 class Objective(ABC):
     """What a student is taught. teachers: the roles it needs filled, of "clean" and "robust". types: of the batches it
-    shows the student, clean or adversarial ones or both.
+    shows the student, clean or adversarial ones or both. rate_of: options that are rates, and the option that switches
+    on what they move.
 
     Only `loss` must be written. What changes while training (weights, temperatures) is told by `figures` after each
     step and by `end_epoch`, and goes in and out of the run's state as JSON.
@@ -26,6 +29,7 @@ class Objective(ABC):
 
     teachers: tuple[str, ...] = ()
     types: tuple[TypeName, ...] = TYPES
+    rate_of: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
     def loss(self, learner: Learner, batch: Batch) -> Terms:

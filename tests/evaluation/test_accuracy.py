@@ -9,6 +9,7 @@ from robust_core.attacks import AttackSettings
 from robust_core.attacks.survival import survivors
 from robust_core.evaluation.accuracy import measure
 from robust_core.models import build
+from robust_core.tallies import unpacked
 from robust_core.types import ImageSet, Trace, UserError
 from tests.conftest import TINY
 from tests.evaluation.own import Brightness, greys
@@ -27,6 +28,13 @@ def test_by_hand(greys: ImageSet) -> None:
     robust = measure(Brightness(), greys, AttackSettings(name="fgsm", eps=0.1))
     assert (robust.correct, robust.class_correct) == (4, (2, 2))
     assert robust.worst_class == pytest.approx(2 / 5)
+    assert clean.marks
+    assert robust.marks
+    marks = [unpacked(measured.marks, 8) for measured in (clean, robust)]
+    with torch.no_grad():
+        right = Brightness()(greys.floats()).argmax(dim=1) == greys.labels
+    assert marks[0].tolist() == [*right[greys.labels == 0].tolist(), *right[greys.labels == 1].tolist()]
+    assert (marks[0] & ~marks[1]).sum() == 3
     assert measure(Brightness(), greys, None, n=2).class_n == (1, 1)
 
 

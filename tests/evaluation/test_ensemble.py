@@ -14,6 +14,7 @@ from robust_core.evaluation.ensemble import BROKEN, RIGHT, UNASKED, WRONG, Outco
 from robust_core.evaluation.fab import Fab
 from robust_core.evaluation.plan import Plan
 from robust_core.models import build
+from robust_core.tallies import unpacked
 from robust_core.types import Classifier, ImageSet, Trace, UserError
 from tests.conftest import TINY
 from tests.evaluation.own import Brightness, greys, own_answers, quick
@@ -65,6 +66,11 @@ def test_alone_is_the_attack_s_own_figure_and_the_worst_case_that_of_all(case: t
     assert 0 < int(left.sum()) <= figures["pgd"] < figures["fgsm"]
     assert int(left.sum()) <= figures["square"] <= figures["apgd"]
     assert torch.equal(left, known.survived(["fgsm"]) & known.survived(["pgd"]) & known.survived(["apgd", "square"]))
+    marks = {line.name: line.marks for line in results(known, plan, images)}
+    for name, before in (("fgsm", ()), ("pgd", ()), ("square", ("apgd",))):
+        stands = known.survived(before) & known.survived([name])
+        by_class = torch.cat([stands[images.labels == k] for k in range(len(images.class_names))])
+        assert unpacked(marks[name] or "", len(images)).tolist() == by_class.tolist()
 
 
 def test_batches_do_not_change_a_verdict(case: tuple[Classifier, ImageSet]) -> None:

@@ -63,6 +63,8 @@ def test_what_came_out_is_in_the_card(found: Checkpoint, images: ImageSet) -> No
     assert evaluation.versions.keys() == {"python", "torch"}
     assert evaluation.figures["robust"].low <= evaluation.worst.accuracy <= evaluation.figures["robust"].high
     assert {p.name for p in found.folder.iterdir()} == {CARD, WEIGHTS}
+    marked = (evaluation.clean, evaluation.worst, evaluation.groups["table"], *evaluation.results)
+    assert all(part.marks is not None for part in marked)
     evaluated(found, images)
     again = checkpoints.at(found.folder).card
     assert again is not None

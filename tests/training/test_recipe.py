@@ -12,7 +12,12 @@ from robust_core.models import build
 from robust_core.training.recipe import Recipe, parse_override, parse_recipe, read_recipe
 from robust_core.types import UserError
 
-UNEQUAL = ("fashion_mnist_standard", "fashion_mnist_teacher_clean", "fashion_mnist_teacher_robust")
+UNEQUAL = (
+    "fashion_mnist_pgd_at_long",
+    "fashion_mnist_standard",
+    "fashion_mnist_teacher_clean",
+    "fashion_mnist_teacher_robust",
+)
 FOLDERS = ("paper", "zoo")
 SHIPPED = sorted((Path(__file__).parents[2] / "recipes").rglob("*.toml"))
 
