@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import streamlit as st
 
@@ -15,6 +16,8 @@ from robust_core.checkpoints import Card, Measure
 from robust_core.evaluation.measures import wilson
 
 PERTURB = "pages/1_Perturb.py"
+CROWD = 6  # robust networks from which on they may be looked at alone
+APART = 0.3  # how far above the others, in robust accuracy, they must lie
 
 
 def tradeoff(found: Shelf, selected: str) -> None:
@@ -27,6 +30,10 @@ def tradeoff(found: Shelf, selected: str) -> None:
     here = {name: served for name, served in found.nets.items() if boards[name] in ((), board)}
     points = [_point(name, titles[name], served.card) for name, served in here.items()]
     drawn = [point for point in points if point is not None]
+    if crowd := _crowd(drawn):
+        views = {"all": f"All {len(drawn)}", "robust": f"The {len(crowd)} robust ones, closer"}
+        if link.segments("Which networks", views, "near", "all", label_visibility="collapsed") == "robust":
+            drawn = crowd
     chart = charts.tradeoff(drawn, selected, look=look(), width=640, height=450)
     # In half a page the legend needs a line of its own above the chart's remark.
     chart.update_layout(legend={"y": 1.07}, margin={"t": 44})
@@ -49,6 +56,16 @@ def tradeoff(found: Shelf, selected: str) -> None:
     robust = [served.card.robust for served in here.values() if served.card.robust]
     for line in dict.fromkeys(_measured(measure) for measure in robust):
         st.caption(line)
+
+
+def _crowd(points: list[charts.Checkpoint]) -> list[charts.Checkpoint]:
+    """Those that lie together far above the others, which make the scale; none where they are few."""
+    by_robust = sorted(points, key=lambda point: point.robust)
+    gaps = [above.robust - below.robust for below, above in pairwise(by_robust)]
+    if not gaps or max(gaps) < APART:
+        return []
+    crowd = by_robust[gaps.index(max(gaps)) + 1 :]
+    return [point for point in points if point in crowd] if len(crowd) >= CROWD else []
 
 
 def _board(card: Card) -> tuple[object, ...]:

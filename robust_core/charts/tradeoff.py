@@ -33,8 +33,8 @@ def tradeoff(
     """
     drawn = [p for p in points if math.isfinite(p.clean) and math.isfinite(p.robust)]
     chart = figure(look, height=height, alt=_alt(drawn), hovermode="closest", margin={"l": 8, "r": 16, "t": 34, "b": 8})
-    x_range = _window([v for p in drawn for v in (p.clean, *(p.clean_interval or ()))], 0.16)
-    y_range = _window([v for p in drawn for v in (p.robust, *(p.robust_interval or ()))], 0.12)
+    x_range = _window([v for p in drawn for v in (p.clean, *(p.clean_interval or ()))], 0.1)
+    y_range = _window([v for p in drawn for v in (p.robust, *(p.robust_interval or ()))], 0.1)
     # What the legend, the ticks and the margins take; the rest is where marks and labels lie.
     canvas = (width - 90.0, height - 110.0)
     lines = _diagonals(chart, x_range, y_range, canvas, look)
@@ -118,7 +118,7 @@ def _diagonals(
     across, up = x_range[1] - x_range[0], y_range[1] - y_range[0]
     fall = (across / up) * (canvas[1] / canvas[0])  # px downwards for a px to the right
     lowest, highest = (x_range[0] + y_range[0]) / 2, (x_range[1] + y_range[1]) / 2
-    step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2) if (highest - lowest) / s <= 7)
+    step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2) if (highest - lowest) / s <= 8)
     boxes = []
     for k in range(math.ceil(lowest / step), math.floor(highest / step) + 1):
         w = k * step

@@ -142,6 +142,24 @@ def test_claims_do_not_decide_whose_board_is_shown(open_page, zoo):
     assert drawn == {"fashion_mnist/standard", "fashion_mnist/pgd_at", "fashion_mnist/aw_net"}
 
 
+def test_a_crowd_of_robust_networks_can_be_looked_at_closer(open_page, zoo):
+    def names(app):
+        return {row[0] for trace in figure(app)["data"] for row in trace.get("customdata") or ()}
+
+    assert not open_page().segmented_control  # of two robust ones there is no crowd
+    assert "fashion_mnist/standard" in names(open_page(near="robust"))
+    for name in ("a", "b", "c", "d"):
+        shutil.copytree(zoo / "fashion_mnist/pgd_at", zoo / "more" / name)
+    app = open_page()
+    assert "fashion_mnist/standard" in names(app)
+    low = figure(app)["layout"]["yaxis"]["range"][0]
+    app.segmented_control(key="w_near").set_value("robust").run()
+    assert not app.exception
+    assert app.query_params["near"] == "robust"
+    assert names(app) == {"fashion_mnist/pgd_at", "fashion_mnist/aw_net", *(f"more/{name}" for name in "abcd")}
+    assert figure(app)["layout"]["yaxis"]["range"][0] > 0.4 > low
+
+
 def test_many_networks_do_not_push_the_routed_one_out_of_its_card(open_page, zoo):
     for name in ("a", "b", "c", "d"):
         shutil.copytree(zoo / "fashion_mnist/pgd_at", zoo / "brought" / name)
