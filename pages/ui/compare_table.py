@@ -42,8 +42,8 @@ COLUMNS = (  # key, label, help
     ("ms", "ms / image", "One image alone, this machine"),
 )
 SPANS = (
-    "W-Robust's interval: half the sum of the lower ends of both, to half that of the upper ones; at least 95 %, as no "
-    "card says which images are right both times"
+    "W-Robust's interval: half the sum of the lower ends of both, to half that of the upper ones; at least 95 %, as "
+    "if the errors of both came together"
 )
 NOTHING: Cell = {"text": MISSING, "kind": "none", "tip": "Its card holds no such figure."}
 

@@ -97,7 +97,7 @@ def _remarks(found: Sequence[Verdict]) -> list[str]:
         paired += f" but for {'; '.join(counts)}, where the cards do not tell enough"
     said = [
         f"Robust: {verbatim('; or '.join(shared))}. One training seed each: the intervals (about 95 %) are of the "
-        f"images' chance alone{paired}."
+        f"images' chance alone{paired}; another seed may move a gain by more."
         + (" NSD: lower is fairer; in hundredths, its fall drawn as a gain." if nsd else "")
     ]
     if known := _known_of_few(found):
