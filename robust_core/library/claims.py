@@ -175,6 +175,8 @@ def _compared(what: What, stick: Yardstick, board: Board, method: Listed, rival:
     score = rows[0].score
     if not all(map(_whole, rows)) or len(counts) != 1 or ours is None or theirs is None or score is None:
         return None
+    if not _attacked_alike(score.plan, rows[1].score.plan if rows[1].score else ()):
+        return None
     better, worse = (theirs, ours) if what == "nsd" else (ours, theirs)
     gain = better.value - worse.value
     apart = (
@@ -195,6 +197,14 @@ def _compared(what: What, stick: Yardstick, board: Board, method: Listed, rival:
         high=high,
         paired=paired is not None,
     )
+
+
+def _attacked_alike(ours: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
+    """Did both meet the same attacks, but for a router's own?
+
+    The adaptive group has restarts of APGD, too, which only AutoAttack gives a static network as well.
+    """
+    return set(ours) == set(theirs) or "autoattack" in {*ours} & {*theirs}
 
 
 def _by_image(what: What, better: Row, worse: Row) -> Interval | None:

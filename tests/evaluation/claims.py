@@ -37,7 +37,7 @@ def card(title: str = "Net", *, sha: str = "a" * 64, **settings: object) -> Card
 
 def evaluation(clean: Tally, worst: Tally, *, sha: str = "a" * 64, plan: tuple[str, ...] = ("table",), eps: float = 0.1,
                notes: tuple[str, ...] = ()) -> Evaluation:  # fmt: skip
-    """Of two attacks, PGD alone on every image and APGD on what is left."""
+    """PGD alone on every image, and in each further group of the plan APGD on what is left."""
     counts = worst.model_dump()
     pgd = AttackSettings(name="pgd", eps=eps, steps=20, step_size=eps / 4)
     apgd = AttackSettings(name="apgd_ce", eps=eps)
@@ -45,8 +45,11 @@ def evaluation(clean: Tally, worst: Tally, *, sha: str = "a" * 64, plan: tuple[s
         AttackResult(
             **counts, name="pgd20", group="table", alone=True, attacked=clean.correct, attack=pgd, seconds=1.0
         ),
-        AttackResult(
-            **counts, name="apgd", group=plan[-1], alone=False, attacked=clean.correct, attack=apgd, seconds=1
+        *(
+            AttackResult(
+                **counts, name="apgd", group=group, alone=False, attacked=clean.correct, attack=apgd, seconds=1
+            )
+            for group in plan[1:] or plan
         ),
     )
     figures = {"clean": share_figure(clean), "robust": share_figure(worst)} | class_figures(worst, resamples=50)

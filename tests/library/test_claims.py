@@ -200,6 +200,21 @@ def test_an_evaluation_that_spares_the_router_is_left_out(tmp_path: Path) -> Non
     assert not any(one and one.yardstick.id.startswith("worst") for one in (found.by, found.beyond))
 
 
+@pytest.mark.parametrize(("plan", "heard"), [(("table",), False), (("table", "autoattack"), True)])
+def test_restarts_that_the_static_twin_did_not_meet_compare_nothing(
+    tmp_path: Path, plan: tuple[str, ...], heard: bool
+) -> None:
+    clean, left = tally(*(200,) * 4, each=250), tally(*(100,) * 4, each=250)
+    routed = {"evaluations": (evaluation(clean, left, plan=(*plan, "adaptive")),)}
+    static = {"evaluations": (evaluation(clean, left, plan=plan),)}
+    every = [
+        listed(tmp_path / "a", card("A", architecture="aw_net", **routed, **figures(150))),
+        listed(tmp_path / "b", card("T", **static, **figures(100))),
+    ]
+    found = answered(verdict(ROUTED, every))
+    assert any(one and one.yardstick.id.startswith("worst") for one in (found.by, found.beyond)) == heard
+
+
 def test_the_papers_budget_is_asked_before_any_other(tmp_path: Path) -> None:
     every = []
     for name, method, usual, other in (("a", "b_mtard", 100, 250), ("b", "mtard", 150, 0)):
