@@ -86,7 +86,7 @@ def test_masked_gradients_are_caught(
     honest: Classifier,
     small: ImageSet,
 ) -> None:
-    effort = replace(FAST, queries=200)  # with fewer, so few images would leave Square undecided
+    effort = replace(FAST, queries=400)  # with fewer, so few images would leave Square undecided
     found = raised(examine(Wrapped(honest, before, after).eval(), small, n=N, eps=0.1, effort=effort))
     assert caught <= found
 
