@@ -59,10 +59,8 @@ def gap_between_classes(figure: Literal["worst_class", "nsd"], first: Tally, sec
     the percentiles and their mirror about the gap itself; where several classes are about the worst, or all are alike,
     it is still too narrow. None as in `gap_of_means`; for the worst class it is the images of the two worst that count.
     """
-    if _marks(first, second) is None:
+    if first.marks is None or second.marks is None or first.class_n != second.class_n:
         return None
-    assert first.marks
-    assert second.marks
     return _resampled(figure, first.class_n, first.marks, second.marks)
 
 

@@ -220,12 +220,8 @@ def untouched(card: Card, fingerprint: str, n: int | None, *, claimed: bool = Fa
         if e.data_fingerprint == fingerprint and e.weights_sha256 == card.weights_sha256
     ]
     allowed = [(said, tally) for said, tally in known if claimed or not said]
-
-    def rank(one: tuple[bool, Tally]) -> tuple[bool, bool, int, bool]:
-        said, tally = one
-        return not said, tally.n == n, tally.n, tally.marks is not None
-
-    return max(allowed, key=rank, default=(False, None))[1]
+    by_worth = sorted(allowed, key=lambda a: (a[0], a[1].n != n, -a[1].n, a[1].marks is None))
+    return by_worth[0][1] if by_worth else None
 
 
 def boards(listed: Iterable[Listed]) -> list[Board]:
@@ -270,20 +266,22 @@ def _known_names() -> dict[str, str]:
 
 
 def yardsticks(board: Board, listed: Iterable[Listed]) -> list[Yardstick]:
-    """What the cards of a board were measured with, that of the most cards first; of equals the strongest.
+    """What the cards of a board were measured with, that which ranks the most of them first; of equals the strongest.
 
-    The worst case over one group alone, with no attack on a router made beside it, is that group's and stands once.
+    It ranks those that met it on as many images as any did. The worst case over one group alone, with no attack on a
+    router made beside it, is that group's and stands once.
     """
-    counts: Counter[str] = Counter()
+    met: dict[str, dict[str, int]] = {}  # by yardstick and card: on how many images
     known: dict[str, Yardstick] = {}
     for one in listed:
-        here = {s.yardstick for s in one.scores if s.on(board) and s.fresh}
-        counts.update({stick.id for stick in here})
-        for stick in here:
+        for stick, n in ((s.yardstick, s.robust.n) for s in one.scores if s.on(board) and s.fresh):
+            counts = met.setdefault(stick.id, {})
+            counts[one.name] = max(counts.get(one.name, 0), n)
             if stick.id not in known or stick.title.endswith(ROUTER):
                 known[stick.id] = stick
+    ranked = {name: [*counts.values()].count(max(counts.values())) for name, counts in met.items()}
     twice = {name for name in known if _is_a_group(known[name]) and f"group:{name.partition(':')[2]}" in known}
-    return sorted((known[name] for name in known.keys() - twice), key=lambda y: (-counts[y.id], -y.strength, y.id))
+    return sorted((known[name] for name in known.keys() - twice), key=lambda y: (-ranked[y.id], -y.strength, y.id))
 
 
 def _is_a_group(stick: Yardstick) -> bool:

@@ -107,6 +107,19 @@ def test_a_board_is_called_as_its_images_are_whatever_a_card_says(tmp_path: Path
     assert boards([listed(tmp_path / "b" / "b", brought), listed(tmp_path / "b" / "m", made)])[0].data_name == "shapes"
 
 
+def test_the_yardstick_that_ranks_the_most_comes_first(tmp_path: Path) -> None:
+    """The worst case is the stronger yardstick; but once one card has it on more images, it ranks this one alone."""
+    few = evaluation(tally(24, 24, 20, 20), tally(9, 9, 9, 9))
+    many = evaluation(tally(48, 48, 40, 40, each=50), tally(18, 18, 18, 18, each=50))
+    for last, first in ((few, 1), (many, 0)):
+        every = [
+            listed(tmp_path / str(first) / name, card(name, measures=(CLEAN, measure(9, 9, 9, 9, attack=PGD)),
+                                                      evaluations=(made,)))
+            for name, made in (("a", few), ("b", few), ("c", last))
+        ]  # fmt: skip
+        assert yardsticks(board_of(*every), every)[0].strength == first
+
+
 def test_one_quantity_has_one_yardstick(tmp_path: Path) -> None:
     clean, worst = tally(24, 24, 20, 20), tally(9, 9, 9, 9)
     alone = evaluation(clean, worst, notes=("FAB was left out: the package is not installed",))

@@ -11,6 +11,7 @@ import pytest
 from pages.ui import pickers, verdicts
 from pages.ui.home_tradeoff import wilson
 from robust_core.checkpoints import CARD
+from robust_core.library.claims import CLAIMS
 
 
 def texts(app):
@@ -217,6 +218,23 @@ def test_what_few_images_know_is_named_once():
     assert verdicts._known_of_few(both) == ["worst case (128 images)"]
     apart = [*both[:1], found("worst case", 500)]
     assert verdicts._known_of_few(apart) == ["worst case (and of a router) (128 images)", "worst case (500 images)"]
+
+
+@pytest.mark.parametrize(
+    ("paired", "said"),
+    [
+        ((True, True), "images' chance alone, image by image; another seed"),
+        ((True, False), "image by image but for ABSLD against RSLAD, worst class, where the cards do not tell enough;"),
+        ((False, False), "images' chance alone; another seed"),
+    ],
+)
+def test_what_the_intervals_are_of_is_said(monkeypatch, paired, said):
+    monkeypatch.setattr(verdicts, "_measured", lambda by: "PGD-20")
+    found = [
+        SimpleNamespace(by=SimpleNamespace(paired=known), claim=claim, beyond=None, unequal=(), against=0, doubted=())
+        for known, claim in zip(paired, (CLAIMS[2], CLAIMS[3]), strict=True)
+    ]
+    assert said in verdicts._remarks(found)[0]
 
 
 def retaught(zoo, name, clean, right):
