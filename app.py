@@ -41,7 +41,7 @@ def home() -> None:
         cards(*shown)
     if found.nets:
         with guarded():
-            verdicts()
+            verdicts(like=net.card)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from benchmarks import plain
 from robust_core.attacks import AttackSettings
 from robust_core.methods import Batch, Learner, RouteTraining, make
 from robust_core.models import build
+from robust_core.training.device import choose_precision
 from robust_core.types import Classifier
 
 EPS, STEPS = 8 / 255, 10
@@ -46,7 +47,8 @@ class Ours:
     def __init__(self, net: Classifier, teachers: dict[str, Classifier], method: str) -> None:
         attack = AttackSettings(name="pgd", eps=EPS, steps=STEPS, step_size=EPS / 4, start="normal")
         self.net = net.to(memory_format=torch.channels_last)
-        self.learner, self.objective = Learner(net, attack, RouteTraining(), teachers), make(method)
+        dtype = choose_precision("auto", torch.device("cpu"))
+        self.learner, self.objective = Learner(net, attack, RouteTraining(), teachers, dtype=dtype), make(method)
         self.optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4, nesterov=True)
         self.step = 0
 

@@ -29,16 +29,21 @@ def live(found: Shelf, net: Served) -> tuple[Subject, list[tuple[Served, Film]]]
     """Draws the miniature; gives back the picture and the films, for the cards below."""
     name = pickers.data_name(net)
     subject = pickers.test_image(name)
+    shown = films(found, net, subject)
+    st.html(_table(subject, shown))
+    st.caption(f"Computed for you just now: {attack_of(net).describe()}; {subject.origin}.")
+    st.button("Another picture", icon=":material/casino:", on_click=pickers.roll, args=(name,))
+    return subject, shown
+
+
+def films(found: Shelf, net: Served, subject: Subject) -> list[tuple[Served, Film]]:
+    """The attack on the picture by the chosen network and some others on its task, the most accurate first."""
     others = [other for other in found.nets.values() if pickers.same_task(other, net) and other.name != net.name]
     # The plain one falls where the others hold, and of a routed one there is a card below.
     others.sort(key=lambda n: (not n.name.endswith(f"/{pickers.PLAIN}"), not n.net.typed, n.card.imported))
     settings = attack_of(net)
     nets = sorted([net, *others][:SHOWN], key=lambda n: -(n.card.clean.accuracy if n.card.clean else 0))
-    films = [(n, served.film(n, subject, settings, None)) for n in nets]
-    st.html(_table(subject, films))
-    st.caption(f"Computed for you just now: {settings.describe()}; {subject.origin}.")
-    st.button("Another picture", icon=":material/casino:", on_click=pickers.roll, args=(name,))
-    return subject, films
+    return [(n, served.film(n, subject, settings, None)) for n in nets]
 
 
 def _magnify(settings: AttackSettings) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from itertools import pairwise
 
 import streamlit as st
@@ -16,18 +17,19 @@ from robust_core.checkpoints import Card, Measure
 from robust_core.evaluation.measures import wilson
 
 PERTURB = "pages/1_Perturb.py"
+MOST_NAMED = 4
 CROWD = 6  # robust networks from which on they may be looked at alone
 APART = 0.3  # how far above the others, in robust accuracy, they must lie
 
 
 def tradeoff(found: Shelf, selected: str) -> None:
     """The scatter, and what it leaves out. Goes to Perturb when a point is clicked."""
-    titles = found.titles()
     boards = {name: _board(served.card) for name, served in found.nets.items()}
     counts = Counter(board for board in boards.values() if board)
     own = Counter(boards[name] for name, served in found.nets.items() if boards[name] and not _claimed(served.card))
-    board = (own or counts).most_common(1)[0][0] if counts else ()
+    board = boards[selected] or ((own or counts).most_common(1)[0][0] if counts else ())
     here = {name: served for name, served in found.nets.items() if boards[name] in ((), board)}
+    titles = found.titles(here)
     points = [_point(name, titles[name], served.card) for name, served in here.items()]
     drawn = [point for point in points if point is not None]
     if crowd := _crowd(drawn):
@@ -48,14 +50,24 @@ def tradeoff(found: Shelf, selected: str) -> None:
         st.caption(
             f"Not measured yet, so not drawn: {', '.join(missing)}. `python -m robust_core measure NAME` does it."
         )
-    if elsewhere := [titles[name] for name in found.nets if name not in here]:
-        st.caption(f"Measured on other images or another budget, so on a board of their own: {', '.join(elsewhere)}.")
+    if elsewhere := _elsewhere(found, here):
+        st.caption(f"Measured on other images or another budget, so on a board of their own: {elsewhere}.")
         st.page_link(
             "pages/5_Compare.py", label="All boards", icon=":material/leaderboard:", query_params=link.params()
         )
     robust = [served.card.robust for served in here.values() if served.card.robust]
     for line in dict.fromkeys(_measured(measure) for measure in robust):
         st.caption(line)
+
+
+def _elsewhere(found: Shelf, here: Collection[str]) -> str:
+    """The networks that are not here, by title; of many only how many, and where."""
+    titles = found.titles()
+    away = [titles[name] for name in found.nets if name not in here]
+    if len(away) <= MOST_NAMED:
+        return ", ".join(away)
+    kinds = Counter(served.card.data_name for name, served in found.nets.items() if name not in here)
+    return "; ".join(f"{n} networks, {name}" for name, n in kinds.items()) + " (choose one as Network to see its board)"
 
 
 def _crowd(points: list[charts.Checkpoint]) -> list[charts.Checkpoint]:

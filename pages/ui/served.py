@@ -10,6 +10,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import streamlit as st
@@ -52,21 +54,43 @@ class Shelf:
     nets: dict[str, Served]
     problems: tuple[str, ...]
 
-    def titles(self) -> dict[str, str]:
-        """Name → title; of a title that several have, the name, which alone tells them apart."""
-        every = [served.title for served in self.nets.values()]
-        return {name: served.title if every.count(served.title) == 1 else name for name, served in self.nets.items()}
+    def titles(self, among: Collection[str] | None = None) -> dict[str, str]:
+        """Name → title, of all or of some networks. Behind a title that several have stands their data set; where that
+        does not part them, only the name does."""
+        nets = {name: served for name, served in self.nets.items() if among is None or name in among}
+        plain = [served.title for served in nets.values()]
+        longer = {name: f"{served.title} · {_shelf_title(name)}" for name, served in nets.items()}
+        every = list(longer.values())
+        return {
+            name: served.title if plain.count(served.title) == 1
+            else longer[name] if every.count(longer[name]) == 1 else name
+            for name, served in nets.items()
+        }  # fmt: skip
+
+
+def _shelf_title(name: str) -> str:
+    """Of the folder a checkpoint lies in, which is named after its data set."""
+    folder = name.rpartition("/")[0]
+    return data.DATASETS[folder].title if folder in data.DATASETS.names() else folder
 
 
 def shelf() -> Shelf:
-    """Looks at the checkpoints on disk now. A broken one becomes a sentence; the others go on."""
+    """Looks at the checkpoints on disk now. A broken one becomes a sentence; the others go on.
+
+    First those whose images are on this machine, of these the task that most networks share: what a page shows before
+    anything is chosen is the first that suits it.
+    """
     nets, problems = {}, []
     for found in checkpoints.find_all():
         try:
             nets[found.name] = serve(found)
         except UserError as error:
             problems.append(str(error))
-    return Shelf(nets, tuple(problems))
+    tasks = {name: _task(served.card) for name, served in nets.items()}
+    shared = Counter(tasks.values())
+    shown = {task: bool(_of_task(task, here=True)) for task in shared}
+    order = sorted(nets, key=lambda name: (not shown[tasks[name]], -shared[tasks[name]], name))
+    return Shelf({name: nets[name] for name in order}, tuple(problems))
 
 
 def serve(found: Checkpoint) -> Served:
@@ -94,11 +118,21 @@ def test_images(name: str) -> ImageSet:
 
 def fitting(card: Card) -> dict[str, str]:
     """Name → title of the data sets a network can be shown with here and now, the one it was measured on first."""
-    titles = {name: data.DATASETS[name].title for name, ready in data.available().items() if ready}
-    task = (tuple(card.image_shape), tuple(card.class_names))
-    names = [name for name in titles if (data.DATASETS[name].shape, data.DATASETS[name].class_names) == task]
-    names.sort(key=lambda name: name != card.data_name)
-    return {name: titles[name] for name in names}
+    return dict(sorted(_of_task(_task(card), here=True).items(), key=lambda item: item[0] != card.data_name))
+
+
+def to_download(card: Card) -> dict[str, str]:
+    """Name → title of the data sets a network could be shown with were they on this machine."""
+    return _of_task(_task(card), here=False)
+
+
+def _task(card: Card) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    return tuple(card.image_shape), tuple(card.class_names)
+
+
+def _of_task(task: tuple[tuple[int, ...], tuple[str, ...]], *, here: bool) -> dict[str, str]:
+    sets = {name: data.DATASETS[name] for name, ready in data.available().items() if ready == here}
+    return {name: one.title for name, one in sets.items() if (one.shape, one.class_names) == task}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -12,9 +12,9 @@ from pages.ui import link
 from pages.ui.compare_cards import read_cards
 from pages.ui.frame import look, show, verbatim
 from robust_core import charts
-from robust_core.checkpoints import CARD, RECIPE, WEIGHTS
+from robust_core.checkpoints import CARD, RECIPE, WEIGHTS, Card
 from robust_core.evaluation.measures import percents
-from robust_core.evaluation.scores import Listed
+from robust_core.evaluation.scores import Listed, Task, task_of
 from robust_core.library.claims import CLAIMS, Claim, Comparison, Verdict, verdict
 
 WHAT = {"w_robust": "W-Robust", "worst_class": "worst class", "nsd": "NSD"}
@@ -23,11 +23,11 @@ TITLES = {"aw_net": "AW-Net", "residual": "its static twin", "mtard": "MTARD", "
 MOST_TOLD = 3  # differences of two recipes
 
 
-def verdicts(*, of: str | None = None) -> None:
-    """Every claim that two cards answer, and what the others need; of: those alone that this checkpoint answers, and
-    nothing where it answers none."""
+def verdicts(*, like: Card | None = None, of: str | None = None) -> None:
+    """Every claim that two cards answer, and what the others need. like: asked of networks on its task alone; of: those
+    alone that this checkpoint answers, and nothing where it answers none."""
     listed, _ = read_cards()
-    made = _asked(tuple(_stamp(one) for one in listed), of)
+    made = _asked(tuple(_stamp(one) for one in listed), of, task_of(like) if like else None)
     found = [one for one in made.values() if one is not None]
     if of is None or found:
         st.markdown("### Do the papers' claims hold here?")
@@ -44,9 +44,9 @@ def verdicts(*, of: str | None = None) -> None:
 
 
 @lru_cache(maxsize=32)
-def _asked(_stamps: tuple[Hashable, ...], of: str | None) -> dict[Claim, Verdict | None]:
+def _asked(_stamps: tuple[Hashable, ...], of: str | None, task: Task | None) -> dict[Claim, Verdict | None]:
     """Anew only where a card, a recipe or weights have changed: two hundred cards are many pairs."""
-    listed, _ = read_cards()
+    listed = [one for one in read_cards()[0] if task in (None, task_of(one.card))]
     return {claim: verdict(claim, listed, of=of) for claim in CLAIMS}
 
 

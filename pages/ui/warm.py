@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pages.ui
-from pages.ui import frame, pickers, served
+from pages.ui import frame, home_live, pickers, served
 from pages.ui.perturb_reach import curve_of
 from robust_core.attacks import AttackSettings
 from robust_core.types import UserError
@@ -28,18 +28,21 @@ async def warm(_app: object) -> AsyncIterator[None]:
 
 
 def prepare() -> None:
-    """Loads networks and images, and makes the first view of each. What is broken is left for the pages to name."""
+    """Loads networks and images, and makes what a visitor with no link sees first on Home and on Perturb: other views
+    are made when they are asked for. What is broken is left for the pages to name."""
     # Caches filled here are the visitors' own; that there is no visitor yet is no news.
     logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").setLevel(logging.ERROR)
     frame.settle_process()
     for module in pkgutil.walk_packages(pages.ui.__path__, "pages.ui."):
         importlib.import_module(module.name)  # all that any page draws with
     try:
-        nets = served.shelf().nets
-        for net in nets.values():
-            subject = pickers.first_picture(net)
-            # What a visitor sees first: its kernels are chosen, its results remembered, as anybody's are.
-            film = served.film(net, subject, AttackSettings(name="pgd"), None)
-            curve_of(net, subject, film)
+        found = served.shelf()
+        if not found.nets:
+            return
+        net = found.nets[pickers.default_model(found)]
+        subject = pickers.first_picture(net)
+        home_live.films(found, net, subject)
+        film = served.film(net, subject, AttackSettings(name="pgd"), None)
+        curve_of(net, subject, film)
     except UserError:
         return

@@ -1,0 +1,91 @@
+"""Networks on two tasks side by side: colour images that may not be on this machine, beside the bundled ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+
+import pytest
+
+from pages.ui import pickers, served
+from robust_core import data
+from robust_core.checkpoints import CARD, WEIGHTS
+from robust_core.folders import write_tensors
+from robust_core.models import build
+from tests.pages.test_home import figure
+
+COLOUR = ("cifar10/pgd_at", "cifar10/standard")
+
+
+def recolour(zoo, name):
+    """A copy of a Fashion-MNIST network's folder as one for CIFAR-10."""
+    source, folder = zoo / "fashion_mnist" / name, zoo / "cifar10" / name
+    shutil.copytree(source, folder)
+    card = json.loads((folder / CARD).read_text())
+    net = build(card["architecture"], in_channels=3, num_classes=10, seed=1, **card["options"])
+    write_tensors(folder / WEIGHTS, net.state_dict())
+    known = data.DATASETS["cifar10"]
+    card |= {
+        "image_shape": known.shape,
+        "class_names": known.class_names,
+        "data_name": "cifar10",
+        "weights_sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
+        "parameters": sum(p.numel() for p in net.parameters()),
+    }
+    for measure in card["measures"]:
+        measure |= {"data_name": "cifar10", "data_fingerprint": "c" * 64}
+        if measure.get("attack"):
+            measure["attack"]["eps"] = 8 / 255
+    (folder / CARD).write_text(json.dumps(card))
+
+
+@pytest.fixture
+def two_tasks(zoo, tmp_path, monkeypatch):
+    monkeypatch.setenv("ROBUSTLENS_CACHE", str(tmp_path / "empty"))  # no CIFAR-10 here
+    for name in ("pgd_at", "standard"):
+        recolour(zoo, name)
+    return zoo
+
+
+def test_a_network_whose_images_are_here_comes_first(two_tasks):
+    found = served.shelf()
+    assert pickers.default_model(found) == "fashion_mnist/pgd_at"
+    assert tuple(found.nets)[-2:] == COLOUR
+
+
+def test_what_lacks_its_images_comes_last_even_where_it_is_the_larger_crowd(two_tasks):
+    recolour(two_tasks, "aw_net")
+    for name in ("aw_net", "standard"):
+        shutil.rmtree(two_tasks / "fashion_mnist" / name)
+    assert next(iter(served.shelf().nets)) == "fashion_mnist/pgd_at"
+
+
+def test_a_title_on_two_tasks_is_told_with_its_data_set(two_tasks):
+    found = served.shelf()
+    titles = found.titles()
+    assert titles["cifar10/pgd_at"] == "PGD-AT · CIFAR-10"
+    assert titles["fashion_mnist/pgd_at"] == "PGD-AT · Fashion-MNIST"
+    assert titles["fashion_mnist/aw_net"] == "AW-Net"
+    assert found.titles(COLOUR)["cifar10/pgd_at"] == "PGD-AT"
+
+
+def test_twins_in_one_folder_are_told_by_name(two_tasks):
+    shutil.copytree(two_tasks / "cifar10/pgd_at", two_tasks / "cifar10/again")
+    titles = served.shelf().titles()
+    assert titles["cifar10/pgd_at"] == "cifar10/pgd_at"
+    assert titles["cifar10/again"] == "cifar10/again"
+    assert titles["fashion_mnist/pgd_at"] == "PGD-AT · Fashion-MNIST"
+
+
+@pytest.mark.parametrize("task", ["cifar10", "fashion_mnist"])
+def test_home_draws_the_board_of_the_chosen_network(two_tasks, open_page, task):
+    app = open_page(model=f"{task}/pgd_at")
+    drawn = {row[0] for trace in figure(app)["data"] for row in trace.get("customdata") or ()}
+    assert {name.partition("/")[0] for name in drawn} == {task}
+
+
+@pytest.mark.parametrize("page", ["app.py", "pages/1_Perturb.py"])
+def test_a_network_without_its_images_says_what_to_do(two_tasks, open_page, page):
+    said = " ".join(error.value for error in open_page(page, model="cifar10/pgd_at").error)
+    assert "none of these are on this machine; download CIFAR\\-10 on the Library page" in said
