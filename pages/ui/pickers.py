@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -14,6 +15,7 @@ from robust_core.types import UserError
 PREFERRED = ("pgd_at", "aw_net")
 PLAIN = "standard"
 FIRST_IMAGE = 9
+_TASK = "w_task"
 
 
 def open_shelf() -> Shelf:
@@ -32,7 +34,10 @@ def open_shelf() -> Shelf:
 
 
 def default_model(found: Shelf) -> str:
-    names = list(found.nets)
+    return _preferred(list(found.nets))
+
+
+def _preferred(names: Sequence[str]) -> str:
     return next((name for wanted in PREFERRED for name in names if name.endswith(f"/{wanted}")), names[0])
 
 
@@ -42,8 +47,24 @@ def model(found: Shelf) -> Served:
     return found.nets[link.read("model", default_model(found), link.one_of(titles))]
 
 
-def pick_model(found: Shelf) -> Served:
-    return found.nets[link.select("Network", found.titles(), "model", default_model(found))]
+def pick_model(found: Shelf, **settings: object) -> Served:
+    """The network, among those on the task of the chosen one; with a switch where there are several tasks."""
+    tasks = found.tasks()
+    names = next(names for names in tasks.values() if model(found).name in names)
+    if len(tasks) > 1:
+        first = {group[0]: title for title, group in tasks.items()}
+        st.session_state[_TASK] = names[0]
+        st.segmented_control(
+            "Images", list(first), format_func=first.get, key=_TASK, required=True, on_change=_turn, args=(found,)
+        )
+    return found.nets[link.select("Network", found.titles(names), "model", default_model(found), **settings)]
+
+
+def _turn(found: Shelf) -> None:
+    """To the namesake of the chosen network on the task just clicked, or to what that task shows first."""
+    names = next(names for names in found.tasks().values() if names[0] == st.session_state[_TASK])
+    leaf = model(found).name.rpartition("/")[2]
+    link.write("model", next((name for name in names if name.rpartition("/")[2] == leaf), _preferred(names)))
 
 
 def pick_rival(found: Shelf, first: Served) -> Served | None:

@@ -67,6 +67,20 @@ class Shelf:
             for name, served in nets.items()
         }  # fmt: skip
 
+    def tasks(self) -> dict[str, list[str]]:
+        """Title → names of the networks on it, in order. A task is one image shape with one list of classes."""
+        groups: dict[object, list[str]] = {}
+        for name, served in self.nets.items():
+            groups.setdefault(_task(served.card), []).append(name)
+        titles = [_task_title(self.nets[names[0]]) for names in groups.values()]
+        several = [title if titles.count(title) == 1 else f"{title} {n}" for n, title in enumerate(titles, 1)]
+        return dict(zip(several, groups.values(), strict=True))
+
+
+def _task_title(served: Served) -> str:
+    known = [name for name in (served.name.rpartition("/")[0], served.card.data_name) if name in data.DATASETS.names()]
+    return data.DATASETS[known[0]].title if known else served.card.data_name
+
 
 def _shelf_title(name: str) -> str:
     """Of the folder a checkpoint lies in, which is named after its data set."""

@@ -104,12 +104,11 @@ def pick_run(found: Shelf) -> Watched:
     if making:
         options = {"none": "none"} | {n: f"{run.title} ({n}), {run.state}" for n, run in making.items()}
         watching = link.select("Run from the runs folder", options, "run", "none")
-    titles = found.titles()
-    name = link.select(
-        "Network", titles, "model", pickers.default_model(found), disabled=watching != "none",
+    net = pickers.pick_model(
+        found, disabled=watching != "none",
         help="Any finished run. Its history tells what was measured after each epoch of its training.",
     )  # fmt: skip
-    return of_net(found.nets[name]) if watching == "none" else making[watching]
+    return of_net(net) if watching == "none" else making[watching]
 
 
 def pick_beside(found: Shelf, run: Watched) -> Watched | None:

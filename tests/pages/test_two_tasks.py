@@ -89,3 +89,24 @@ def test_home_draws_the_board_of_the_chosen_network(two_tasks, open_page, task):
 def test_a_network_without_its_images_says_what_to_do(two_tasks, open_page, page):
     said = " ".join(error.value for error in open_page(page, model="cifar10/pgd_at").error)
     assert "none of these are on this machine; download CIFAR\\-10 on the Library page" in said
+
+
+def test_the_switch_of_images_goes_to_the_namesake_and_back(two_tasks, open_page):
+    app = open_page("pages/1_Perturb.py", model="fashion_mnist/standard")
+    assert app.selectbox(key="w_model").options == ["AW-Net", "PGD-AT", "Standard"]
+    images = next(group for group in app.get("button_group") if group.label == "Images")
+    assert images.options == ["Fashion-MNIST", "CIFAR-10"]
+    images.set_value("cifar10/pgd_at").run()
+    assert app.query_params["model"] == "cifar10/standard"
+    assert app.selectbox(key="w_model").options == ["PGD-AT", "Standard"]
+
+
+def test_one_task_needs_no_switch(zoo, open_page):
+    assert "Images" not in [group.label for group in open_page().get("button_group")]
+
+
+def test_two_tasks_of_one_title_are_numbered(two_tasks):
+    card = json.loads((two_tasks / "cifar10/pgd_at" / CARD).read_text())
+    card["class_names"] = [name.upper() for name in card["class_names"]]
+    (two_tasks / "cifar10/pgd_at" / CARD).write_text(json.dumps(card))
+    assert list(served.shelf().tasks()) == ["Fashion-MNIST", "CIFAR-10 2", "CIFAR-10 3"]
