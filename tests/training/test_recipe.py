@@ -13,6 +13,9 @@ from robust_core.training.recipe import Recipe, parse_override, parse_recipe, re
 from robust_core.types import UserError
 
 UNEQUAL = (
+    "cifar10_standard",
+    "cifar10_teacher_clean",
+    "cifar10_teacher_robust",
     "fashion_mnist_pgd_at_long",
     "fashion_mnist_standard",
     "fashion_mnist_teacher_clean",
