@@ -35,6 +35,7 @@ from robust_core.attacks.survival import survivors
 from robust_core.data import load
 from robust_core.frozen import frozen
 from robust_core.models import build
+from robust_core.training.device import choose_precision
 from robust_core.types import Classifier, ImageSet, UserError
 
 with warnings.catch_warnings():
@@ -44,6 +45,7 @@ with warnings.catch_warnings():
     from pyautoattack.autopgd_base import APGDAttack
 
 CHECKPOINT = "fashion_mnist/pgd_at"
+HAS_BFLOAT16 = choose_precision("auto", torch.device("cpu")) is torch.bfloat16
 STEPS, APGD_STEPS = 20, 50
 BUDGETS = {"linf": 0.1, "l2": 1.0}
 
@@ -97,23 +99,31 @@ def against(
 
         return kept
 
-    def evaluate() -> None:
-        stands["ours, evaluation"] = survivors(frozen(net), images, settings, judge=net, batch_size=len(images))
+    def evaluate(name: str, dtype: torch.dtype) -> Callable[[], None]:
+        def evaluated() -> None:
+            stands[name] = survivors(frozen(net, dtype), images, settings, judge=net, batch_size=len(images))
+
+        return evaluated
 
     calls = {name: keep(name, call) for name, call in rivals.items()}
     calls["ours, plain network"] = keep("ours, plain network", lambda: run(settings, net, x, y))
     calls["ours, frozen view"] = keep("ours, frozen view", lambda: run(settings, frozen(net), x, y))
-    calls["ours, evaluation"] = evaluate
+    calls["ours, evaluation"] = evaluate("ours, evaluation", torch.float32)
+    if HAS_BFLOAT16:
+        calls["ours, bfloat16 view"] = keep(
+            "ours, bfloat16 view", lambda: run(settings, frozen(net, torch.bfloat16), x, y)
+        )
+        calls["ours, evaluation, bfloat16"] = evaluate("ours, evaluation, bfloat16", torch.bfloat16)
     seconds, cpu = interleaved(calls, repeats)
     accuracy = {name: percent(net, x_adv, y) for name, x_adv in made.items()}
     accuracy |= {name: 100 * float(right.float().mean()) for name, right in stands.items()}
     fastest = min(rivals, key=lambda name: seconds[name])
     print(f"\n{title}, {settings.norm}, eps = {settings.eps:g}, {len(x)} images, clean {percent(net, x, y):.1f} %")
-    print(f"{'':24}{'seconds':>10}{'cpu s':>10}{'x fastest':>12}{'robust %':>10}")
+    print(f"{'':28}{'seconds':>10}{'cpu s':>10}{'x fastest':>12}{'robust %':>10}")
     for name in calls:
         ratio = seconds[fastest] / seconds[name]
-        print(f"{name:24}{seconds[name]:10.3f}{cpu[name]:10.3f}{ratio:12.2f}{accuracy[name]:10.1f}")
-    attacks = ("ours, plain network", "ours, frozen view")  # the same images as the rivals attack
+        print(f"{name:28}{seconds[name]:10.3f}{cpu[name]:10.3f}{ratio:12.2f}{accuracy[name]:10.1f}")
+    attacks = [name for name in calls if name in made and name not in rivals]  # the same images as the rivals attack
     ratios = {name: round(seconds[fastest] / seconds[name], 3) for name in attacks}
     cpu_ratios = {name: round(cpu[fastest] / cpu[name], 3) for name in attacks}
     return {
