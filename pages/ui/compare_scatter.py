@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.ui import link
+from pages.ui.closer import closer
 from pages.ui.compare_cards import Shown, add
 from pages.ui.frame import look, show, verbatim
 from pages.ui.memory import remember
@@ -21,8 +22,9 @@ BEST = 5
 
 def pictures(shown: Shown) -> None:
     """Side by side, from the cards alone."""
-    points, named = points_of(shown), names_on(shown)
+    every, named = points_of(shown), names_on(shown)
     selected = link.read("model", "", lambda text: text if text in shown.listed else None) or None
+    points = closer(every)
     with st.container(key="wrap_pictures"):
         left, right = st.columns([11, 9], gap="large")
     with left:
@@ -31,19 +33,19 @@ def pictures(shown: Shown) -> None:
         show(chart, "compare_tradeoff", on_select=_clicked(shown, "compare_tradeoff"), selection_mode="points")
     with right:
         st.markdown("#### The worst class against all")
-        chart = _drawn("worst", points, selected, named)
+        chart = _drawn("worst" if points == every else "worst, closer", points, selected, named)
         show(chart, "compare_worst", on_select=_clicked(shown, "compare_worst"), selection_mode="points")
     absent = [one.title for one in shown.rows if one.w_robust is None]
     told = ["A click chooses a network. Dotted: equal W = ½ clean + ½ robust. Whiskers: 95 % (Wilson)."]
-    if any(point.claimed for point in points):
+    if any(point.claimed for point in every):
         told.append(f"Open marks: {CLAIM}, and not ranked.")
     few = [one.title for one in shown.rows if one.fewer]
     if few:
         told.append(f"Of fewer images than the others, and not ranked: {_some(few)}.")
     if absent:
         told.append(f"Not measured so, and not drawn: {_some(absent)}.")
-    if len(points) > len(named):
-        told.append(f"{len(points)} networks; names of the chosen and of the best only.")
+    if len(every) > len(named):
+        told.append(f"{len(every)} networks; names of the chosen and of the best only.")
     st.caption(verbatim(" ".join(told)))
 
 
@@ -56,8 +58,10 @@ def _drawn(which: str, points: list[charts.Checkpoint], selected: str | None, na
     now = look()
 
     def compute() -> go.Figure:
-        if which == "worst":
-            return charts.worst_against_average(points, selected, named=named, look=now, width=540, height=430)
+        if which != "tradeoff":
+            return charts.worst_against_average(
+                points, selected, named=named, closer=which == "worst, closer", look=now, width=540, height=430
+            )
         chart = charts.tradeoff(points, selected, named=named, look=now, width=700, height=430)
         # In half a page the legend needs a line of its own above the chart's remark.
         return chart.update_layout(legend={"y": 1.07}, margin={"t": 44})

@@ -111,7 +111,7 @@ def _times(shown: Shown) -> None:
 
 
 def _cells(shown: Shown, one: Row, title: str, rank: str) -> list[Cell]:
-    robust, cost = one.robust, one.cost
+    robust, cost, adds = one.robust, one.cost, one.multiply_adds
     sub = f"{one.card.method} · {one.card.architecture} · seed {training_seed(one)}"
     names = [{"word": mark.word, "told": mark.told, "kind": mark.kind} for mark in one.marks]
     ends, weighted = one.intervals, one.w_interval
@@ -126,7 +126,7 @@ def _cells(shown: Shown, one: Row, title: str, rank: str) -> list[Cell]:
         NOTHING if robust is None else _spread(ends.get("nsd")),
         NOTHING if robust is None else {"text": f"{robust.n:,}", "sub": f"seed {one.score.seed}"},
         {"text": _short(one.card.parameters), "tip": f"{one.card.parameters:,}"},
-        NOTHING if cost is None else {"text": _short(cost.multiply_adds), "tip": f"{cost.multiply_adds:,}"},
+        NOTHING if adds is None else {"text": _short(adds), "tip": f"{adds:,}"},
         NOTHING if cost is None else _milliseconds(cost),
     ]  # fmt: skip
 

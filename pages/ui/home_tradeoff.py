@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from itertools import pairwise
 
 import streamlit as st
 
 from pages.ui import link
+from pages.ui.closer import closer
 from pages.ui.frame import look, show
 from pages.ui.served import Shelf
 from robust_core import charts
@@ -18,8 +18,6 @@ from robust_core.evaluation.measures import wilson
 
 PERTURB = "pages/1_Perturb.py"
 MOST_NAMED = 4
-CROWD = 6  # robust networks from which on they may be looked at alone
-APART = 0.3  # how far above the others, in robust accuracy, they must lie
 
 
 def tradeoff(found: Shelf, selected: str) -> None:
@@ -32,10 +30,7 @@ def tradeoff(found: Shelf, selected: str) -> None:
     titles = found.titles(here)
     points = [_point(name, titles[name], served.card) for name, served in here.items()]
     drawn = [point for point in points if point is not None]
-    if crowd := _crowd(drawn):
-        views = {"all": f"All {len(drawn)}", "robust": f"The {len(crowd)} robust ones, closer"}
-        if link.segments("Which networks", views, "near", "all", label_visibility="collapsed") == "robust":
-            drawn = crowd
+    drawn = closer(drawn)
     chart = charts.tradeoff(drawn, selected, look=look(), width=640, height=450)
     # In half a page the legend needs a line of its own above the chart's remark.
     chart.update_layout(legend={"y": 1.07}, margin={"t": 44})
@@ -68,16 +63,6 @@ def _elsewhere(found: Shelf, here: Collection[str]) -> str:
         return ", ".join(away)
     kinds = Counter(served.card.data_name for name, served in found.nets.items() if name not in here)
     return "; ".join(f"{n} networks, {name}" for name, n in kinds.items()) + " (choose one as Network to see its board)"
-
-
-def _crowd(points: list[charts.Checkpoint]) -> list[charts.Checkpoint]:
-    """Those that lie together far above the others, which make the scale; none where they are few."""
-    by_robust = sorted(points, key=lambda point: point.robust)
-    gaps = [above.robust - below.robust for below, above in pairwise(by_robust)]
-    if not gaps or max(gaps) < APART:
-        return []
-    crowd = by_robust[gaps.index(max(gaps)) + 1 :]
-    return [point for point in points if point in crowd] if len(crowd) >= CROWD else []
 
 
 def _board(card: Card) -> tuple[object, ...]:

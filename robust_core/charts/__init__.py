@@ -2,7 +2,7 @@
 
 from robust_core.charts.claims import Claimed, claims
 from robust_core.charts.compare import Counted, accuracy_curves, transfer_matrix
-from robust_core.charts.compare_classes import ByClass, class_bars_of, worst_against_average
+from robust_core.charts.compare_classes import ByClass, class_bars_of
 from robust_core.charts.crowd import class_signals, code_map, expert_load, sankey, variance_shares
 from robust_core.charts.curves import Told
 from robust_core.charts.filters import distributions
@@ -20,6 +20,7 @@ from robust_core.charts.sweeps import epsilon_curve, transfer
 from robust_core.charts.temperatures import class_bars, class_maps
 from robust_core.charts.theme import DARK, LIGHT, Theme, alt, theme
 from robust_core.charts.tradeoff import tradeoff
+from robust_core.charts.worst_class import worst_against_average
 
 __all__ = [
     "DARK",

@@ -1,4 +1,4 @@
-"""Networks class by class from their cards, and the worst class against all classes together."""
+"""Networks class by class, from their cards."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from robust_core.charts.labels import Box, place_labels
-from robust_core.charts.marks import CLAIM, Checkpoint, marker
 from robust_core.charts.temperatures import headline
-from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, halo, label, note
+from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, label, note
 from robust_core.types import UserError
 
 Shares = Sequence[float | None]
-NAMED = 24  # marks that get a name beside them, at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,68 +91,3 @@ def _class_alt(nets: Sequence[ByClass], class_names: Sequence[str]) -> str:
             low, high = min(present), max(present)
             told.append(f"{net.name}, robust: worst {low[1]} {low[0]:.1%}, best {high[1]} {high[0]:.1%}")
     return "Accuracy class by class. " + "; ".join(told) + "."
-
-
-def worst_against_average(
-    points: Sequence[Checkpoint],
-    selected: str | None = None,
-    *,
-    named: Sequence[str] | None = None,
-    look: Theme = LIGHT,
-    width: int = 560,
-    height: int = 450,
-) -> go.Figure:
-    """Robust accuracy of the worst class against that of all; on the diagonal all classes would fare alike.
-
-    One mark a checkpoint, customdata[0] its id; colour = objective, as in `tradeoff`. named: ids whose names are
-    written, all by default, at most NAMED. Those without finite figures are left out.
-    """
-    drawn = [
-        p for p in points if p.worst_class is not None and math.isfinite(p.robust) and math.isfinite(p.worst_class)
-    ]
-    alt = "; ".join(
-        f"{p.name} {p.robust:.1%} over all and {p.worst_class:.1%} on the worst class{f' ({CLAIM})' * p.claimed}"
-        for p in drawn
-    )
-    chart = figure(look, height=height, alt=f"Robust accuracy: {alt or 'no checkpoint to show'}.", hovermode="closest")
-    chart.update_layout(margin={"l": 8, "r": 16, "t": 44, "b": 8}, showlegend=False)
-    top = min(1.0, max([p.robust for p in drawn], default=0.9) + 0.12)
-    span = (-0.04 * top, top)
-    chart.add_shape(type="line", x0=0, y0=0, x1=top, y1=top, layer="below",
-                    line={"color": look.muted, "width": 1, "dash": "dot"})  # fmt: skip
-    chart.add_annotation(
-        note(look, "all classes alike", x=0.62 * top, y=0.62 * top, xanchor="right", yanchor="bottom", xshift=-6)
-    )
-    chart.add_trace(
-        go.Scatter(
-            mode="markers",
-            x=[p.robust for p in drawn],
-            y=[p.worst_class for p in drawn],
-            cliponaxis=False,
-            marker=marker(drawn, "circle", selected, look) | {"size": 13},
-            selected={"marker": {"opacity": 1}},
-            unselected={"marker": {"opacity": 1}},
-            customdata=[[p.id] for p in drawn],
-            text=[_hover(p) for p in drawn],
-            hovertemplate="%{text}<extra></extra>",
-        )
-    )  # fmt: skip
-    shown = [p for p in drawn if named is None or p.id in named][:NAMED]
-    canvas = (width - 90.0, height - 110.0)
-    scale = (canvas[0] / (span[1] - span[0]), canvas[1] / (span[1] - span[0]))
-    at = [((p.robust - span[0]) * scale[0], ((p.worst_class or 0.0) - span[0]) * scale[1]) for p in shown]
-    marks = [Box.around(x, y, 13, 13) for x, y in at]
-    texts = [p.name if len(p.name) <= 28 else p.name[:27] + "…" for p in shown]
-    for p, text, place in zip(shown, texts, place_labels(marks, texts, canvas, size=12), strict=True):
-        anchor = {"x": p.robust, "y": p.worst_class, "xanchor": place.anchor, "yanchor": "middle"}
-        font = {"size": 12, "color": look.ink, "shadow": halo(look)}
-        chart.add_annotation(note(look, label(text, 28), **anchor, xshift=place.dx, yshift=place.dy) | {"font": font})
-    chart.update_xaxes(axis(look, "robust accuracy, all classes", range=span, tickformat=".0%", nticks=7))
-    chart.update_yaxes(axis(look, "robust accuracy, worst class", range=span, tickformat=".0%", nticks=7))
-    return chart
-
-
-def _hover(p: Checkpoint) -> str:
-    rows = [f"<b>{label(p.name, 48)}</b>"] + [f"<i>{CLAIM}</i>"] * p.claimed
-    rows += [f"all classes {p.robust:.1%}", f"worst class {p.worst_class:.1%}", label(p.attack, 90), f"n = {p.n:,}"]
-    return "<br>".join(rows)

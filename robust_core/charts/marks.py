@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from robust_core.charts.theme import Theme, faded
+from robust_core.charts.labels import Placed
+from robust_core.charts.theme import Theme, faded, halo
 from robust_core.models import ARCHITECTURES
 
 CLAIM = "as an imported card claims, not measured here"
@@ -87,3 +88,31 @@ def marker(points: Sequence[Checkpoint], symbol: str, selected: str | None, look
         },
         "opacity": 1,
     }
+
+
+def window(values: list[float], least: float) -> tuple[float, float]:
+    """An axis's range: the values with room around them for marks and names, at least `least` wide."""
+    if not values:
+        return 0.0, 1.0
+    low, high = min(values), max(values)
+    room = max(0.18 * (high - low), (least - (high - low)) / 2, 0.02)
+    return max(low - room, -0.04), min(high + room, 1.04)
+
+
+def name_beside(at: tuple[float, float], text: str, place: Placed, size: float, look: Theme) -> dict[str, Any]:
+    """The annotation that names the mark at a place of `place_labels`, with a line to it from far away. size: of the
+    mark, px."""
+    settings: dict[str, Any] = {
+        "x": at[0],
+        "y": at[1],
+        "text": text,
+        "font": {"size": 12, "color": look.ink, "shadow": halo(look)},
+        "xanchor": place.anchor,
+        "yanchor": "middle",
+        "align": "left",
+    }
+    if place.leader:
+        # ax, ay are where the text is, in px from the mark; Plotly counts y downwards.
+        arrow = {"showarrow": True, "arrowhead": 0, "arrowwidth": 1, "arrowcolor": look.muted, "standoff": size / 2}
+        return settings | arrow | {"ax": place.dx, "ay": -place.dy}
+    return settings | {"showarrow": False, "xshift": place.dx, "yshift": place.dy}

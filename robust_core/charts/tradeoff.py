@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from typing import Any
 
 import plotly.graph_objects as go
 
-from robust_core.charts.labels import Box, Placed, place_labels
-from robust_core.charts.marks import CLAIM, Checkpoint, Interval, architecture_symbol, marker, method_colour, whiskers
-from robust_core.charts.theme import LIGHT, Theme, axis, figure, halo, label, note
+from robust_core.charts.labels import Box, place_labels
+from robust_core.charts.marks import (
+    CLAIM,
+    Checkpoint,
+    Interval,
+    architecture_symbol,
+    marker,
+    method_colour,
+    name_beside,
+    whiskers,
+    window,
+)
+from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, note
 from robust_core.evaluation.measures import percents
 
 
@@ -33,8 +42,8 @@ def tradeoff(
     """
     drawn = [p for p in points if math.isfinite(p.clean) and math.isfinite(p.robust)]
     chart = figure(look, height=height, alt=_alt(drawn), hovermode="closest", margin={"l": 8, "r": 16, "t": 34, "b": 8})
-    x_range = _window([v for p in drawn for v in (p.clean, *(p.clean_interval or ()))], 0.1)
-    y_range = _window([v for p in drawn for v in (p.robust, *(p.robust_interval or ()))], 0.1)
+    x_range = window([v for p in drawn for v in (p.clean, *(p.clean_interval or ()))], 0.1)
+    y_range = window([v for p in drawn for v in (p.robust, *(p.robust_interval or ()))], 0.1)
     # What the legend, the ticks and the margins take; the rest is where marks and labels lie.
     canvas = (width - 90.0, height - 110.0)
     lines = _diagonals(chart, x_range, y_range, canvas, look)
@@ -100,15 +109,6 @@ def _hover(p: Checkpoint) -> str:
 def _share(value: float, interval: Interval | None) -> str:
     share, *ends = percents(value, *(interval or ()))
     return f"{share}%" + (f" [{ends[0]}%, {ends[1]}%]" if ends else "")
-
-
-def _window(values: list[float], least: float) -> tuple[float, float]:
-    """The axis's range: the values with room around them for marks and names, at least `least` wide."""
-    if not values:
-        return 0.0, 1.0
-    low, high = min(values), max(values)
-    room = max(0.18 * (high - low), (least - (high - low)) / 2, 0.02)
-    return max(low - room, -0.04), min(high + room, 1.04)
 
 
 def _diagonals(
@@ -207,25 +207,9 @@ def _names(
     texts = [p.name if len(p.name) <= 28 else p.name[:27] + "…" for p in shown]
     places = place_labels([mark(p) for p in shown], texts, canvas, size=12, keep_off=keep_off)
     for p, text, place in zip(shown, texts, places, strict=True):
-        chart.add_annotation(_name(p, text, place, p.id == selected, look))
-
-
-def _name(p: Checkpoint, text: str, place: Placed, chosen: bool, look: Theme) -> dict[str, Any]:
-    shown = label(text, 28)
-    settings: dict[str, Any] = {
-        "x": p.clean,
-        "y": p.robust,
-        "text": f"<b>{shown}</b>" if chosen else shown,
-        "font": {"size": 12, "color": look.ink, "shadow": halo(look)},
-        "xanchor": place.anchor,
-        "yanchor": "middle",
-        "align": "left",
-    }
-    if place.leader:
-        # ax, ay are where the text is, in px from the mark; Plotly counts y downwards.
-        arrow = {"showarrow": True, "arrowhead": 0, "arrowwidth": 1, "arrowcolor": look.muted, "standoff": _size(p) / 2}
-        return settings | arrow | {"ax": place.dx, "ay": -place.dy}
-    return settings | {"showarrow": False, "xshift": place.dx, "yshift": place.dy}
+        shown_as = label(text, 28)
+        shown_as = f"<b>{shown_as}</b>" if p.id == selected else shown_as
+        chart.add_annotation(name_beside((p.clean, p.robust), shown_as, place, _size(p), look))
 
 
 def _alt(drawn: list[Checkpoint]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 import time
 from collections.abc import Callable
@@ -16,10 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from robust_core.models import build
 from robust_core.types import UserError
 
 BATCH = 64
 REPEATS = 30
+MOST = 20_000_000  # weights of a network that is built only to be counted
 
 
 Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -147,6 +150,27 @@ def multiply_adds(net: nn.Module, shape: tuple[int, int, int]) -> int:
     with counting:
         net(torch.zeros(1, *shape, device=device))
     return counting.total
+
+
+@lru_cache(maxsize=512)
+def counted(architecture: str, options: str, shape: tuple[int, int, int], num_classes: int) -> int | None:
+    """`multiply_adds` of a network as its card describes it, without its weights; None where that cannot be built.
+
+    options: as JSON. Takes no memory to speak of, but for a mixture, whose convs must see images: of MOST weights or
+    fewer, or None.
+    """
+    try:
+        with torch.device("meta"):  # shapes only
+            net = build(architecture, in_channels=shape[0], num_classes=num_classes, **json.loads(options)).eval()
+        try:
+            return multiply_adds(net, shape)
+        except NotImplementedError:
+            if sum(p.numel() for p in net.parameters()) > MOST:
+                return None
+            net = build(architecture, in_channels=shape[0], num_classes=num_classes, **json.loads(options)).eval()
+            return multiply_adds(net, shape)
+    except (UserError, RuntimeError):
+        return None
 
 
 class _Counting(TorchDispatchMode):

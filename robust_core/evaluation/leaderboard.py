@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from typing import Any, Literal
 
 from robust_core.cards import Card, Doubt, Doubts, Figure, Tally
 from robust_core.checkpoints import weights_sha
-from robust_core.evaluation.cost import Cost
+from robust_core.evaluation.cost import Cost, counted
 from robust_core.evaluation.measures import class_figures, nsd, wilson
 from robust_core.evaluation.scores import Board, Listed, Score, untouched
 from robust_core.types import UserError
@@ -109,6 +110,14 @@ class Row:
             return {name: held[name] for name in names}
         return _drawn(robust.class_n, robust.class_correct)
 
+    @property
+    def multiply_adds(self) -> int | None:
+        """Of one image: counted when it was timed, else from what the card says of the architecture."""
+        if self.cost is not None:
+            return self.cost.multiply_adds
+        card = self.card
+        return counted(card.architecture, json.dumps(card.options), tuple(card.image_shape), len(card.class_names))
+
     def value(self, key: str) -> float | str | None:
         """What the row is sorted by under this key; None where there is nothing, or nothing to compare: milliseconds
         of another machine."""
@@ -124,7 +133,7 @@ class Row:
             "nsd": self.nsd,
             "doubts": _caught(checks),
             "parameters": float(self.card.parameters),
-            "multiply_adds": float(cost.multiply_adds) if cost else None,
+            "multiply_adds": None if self.multiply_adds is None else float(self.multiply_adds),
             "ms": cost.one_ms if cost and cost.here else None,
         }[key]
 

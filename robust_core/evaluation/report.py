@@ -49,7 +49,7 @@ def records(
         record |= _doubts(row)
         record |= {"parameters": row.card.parameters}
         cost = row.cost
-        record |= {"multiply_adds": cost.multiply_adds if cost else MISSING}
+        record |= {"multiply_adds": MISSING if row.multiply_adds is None else row.multiply_adds}
         record |= {"ms_per_image": round(cost.one_ms, 4) if cost else MISSING}
         record |= {"ms_measured": cost.describe() if cost else MISSING}
         record |= {"ms_measured_here": "" if cost is None else "yes" if cost.here else "no"}
@@ -128,7 +128,7 @@ def lines(rows: Sequence[Row], sort: str = "w_robust") -> list[list[str]]:
     """The board as words, a list a row, under `headings`."""
     found, placed, titles = [], ranks(rows, sort), full_titles(rows)
     for row in rows:
-        robust, cost = row.robust, row.cost
+        robust = row.robust
         ends = row.intervals
         worst = f"{in_percent(ends['worst_class'])} {row.worst_name}" if ends else MISSING
         spread = MISSING if robust is None else in_numbers(ends["nsd"]) if "nsd" in ends else "not defined"
@@ -137,7 +137,7 @@ def lines(rows: Sequence[Row], sort: str = "w_robust") -> list[list[str]]:
                 str(placed.get(row.name, "–")), titles[row.name], row.card.method, row.card.architecture,
                 share(row.clean), share(robust), MISSING if row.w_robust is None else f"{row.w_robust:.1%}",
                 worst, spread, f"{robust.n:,}" if robust else "–", checked(row), f"{row.card.parameters:,}",
-                f"{cost.multiply_adds / 1e6:,.1f} M" if cost else MISSING, milliseconds(row),
+                MISSING if row.multiply_adds is None else f"{row.multiply_adds / 1e6:,.1f} M", milliseconds(row),
                 "; ".join(mark.word for mark in row.marks),
             ]
         )  # fmt: skip

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 
 import pytest
 import torch
 from torch import nn
 
-from robust_core.evaluation.cost import cost, multiply_adds, processor
+from robust_core.evaluation.cost import cost, counted, multiply_adds, processor
 from robust_core.frozen import frozen
+from robust_core.models import build
 from robust_core.types import UserError
 
 
@@ -25,6 +27,20 @@ def test_every_architecture_is_counted_and_its_frozen_view_asks_as_much(any_net:
     assert whole > 10_000
     # Under a router the view mixes scales by a small matrix product.
     assert whole <= multiply_adds(frozen(any_net), (1, 28, 28)) <= 1.01 * whole  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("architecture", ["residual", "aw_net", "moe"])
+def test_a_description_is_counted_as_the_network_is(architecture: str) -> None:
+    options = {"width": 4, "blocks": [1, 1]}
+    net = build(architecture, in_channels=1, num_classes=3, seed=0, **options).eval()
+    assert counted(architecture, json.dumps(options), (1, 12, 12), 3) == multiply_adds(net, (1, 12, 12))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "options"), [("nobodys", {}), ("residual", {"colour": 3}), ("moe", {"width": 4096})]
+)
+def test_what_cannot_be_built_or_is_too_large_is_not_counted(architecture: str, options: dict[str, object]) -> None:
+    assert counted(architecture, json.dumps(options), (1, 28, 28), 10) is None
 
 
 def test_times_are_medians_of_the_clock_and_the_first_calls_do_not_count() -> None:

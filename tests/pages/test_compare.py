@@ -37,7 +37,8 @@ def test_the_board_comes_from_cards_and_no_network_is_loaded(open_page, monkeypa
     assert (aw["worst_class"]["text"], aw["n"]["text"], aw["n"]["sub"]) == ("50.0%", "100", "seed 0")
     assert aw["robust"]["low"] < 0.58 < aw["robust"]["high"]
     assert aw["doubts"]["text"] == "not checked"
-    assert aw["multiply_adds"]["text"] == aw["ms"]["text"] == "not measured"
+    assert aw["multiply_adds"]["text"].endswith("k")  # counted from what the card says of it
+    assert aw["ms"]["text"] == "not measured"
     assert "PGD-20" in aw["robust"]["tip"]
     assert [cells["rank"]["text"] for cells in found.values()] == ["1", "1", "3"]
     assert "Ranked by W-Robust." in said(app)
