@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,11 +54,25 @@ def respelled() -> list[Route]:
     return [to(label) for path, label, _ in PAGES if path.startswith("pages/")]
 
 
+class ImagesMissingError(UserError):
+    """A page needs the test images of a network, and they are not on this machine. sets: names of those that would
+    do and can be downloaded."""
+
+    def __init__(self, told: str, sets: Sequence[str]) -> None:
+        super().__init__(told)
+        self.sets = tuple(sets)
+
+
 @contextmanager
 def guarded(what: str = "") -> Iterator[None]:
     """A boundary around a section: a UserError becomes one sentence on screen, and the rest of the page goes on."""
     try:
         yield
+    except ImagesMissingError as missing:  # nothing is wrong: there is a next step
+        st.info(verbatim(str(missing)), icon=":material/photo_library:")
+        to = link.params() | {"shelf": "sets"} | ({"set": missing.sets[0]} if missing.sets else {})
+        st.page_link("pages/6_Library.py", label="Get them on the Library page", icon=":material/download:",
+                     query_params=to)  # fmt: skip
     except UserError as error:
         told = verbatim(str(error))
         st.error(f"{what}: {told}" if what else told, icon=":material/error:")

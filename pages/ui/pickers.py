@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pages.ui import link
+from pages.ui.frame import ImagesMissingError
 from pages.ui.served import Served, Shelf, Subject, fitting, shelf, test_images, to_download
-from robust_core.types import UserError
 
 # What says most at first sight, where it is there: a hardened network, a plain one, a picture on which they part.
 PREFERRED = ("pgd_at", "aw_net")
@@ -98,11 +98,11 @@ def pick_data(served: Served) -> str:
 def _sets(served: Served) -> dict[str, str]:
     options = fitting(served.card)
     if not options:
-        known = " or ".join(to_download(served.card).values())
-        cure = f"download {known} on the Library page, or" if known else "bring the data set on the Library page, or"
-        raise UserError(
-            f"{served.title} reads {served.card.data_name} images, and none of these are on this machine; {cure} "
-            "upload or draw a picture on Perturb"
+        sets = to_download(served.card)
+        raise ImagesMissingError(
+            f"{served.title} reads images of {' or '.join(sets.values()) or served.card.data_name}, and none of these "
+            "are on this machine. Without them, it can be shown a picture of your own on Perturb: upload or draw one.",
+            list(sets),
         )
     return options
 

@@ -87,8 +87,11 @@ def test_home_draws_the_board_of_the_chosen_network(two_tasks, open_page, task):
 
 @pytest.mark.parametrize("page", ["app.py", "pages/1_Perturb.py"])
 def test_a_network_without_its_images_says_what_to_do(two_tasks, open_page, page):
-    said = " ".join(error.value for error in open_page(page, model="cifar10/pgd_at").error)
-    assert "none of these are on this machine; download CIFAR\\-10 on the Library page" in said
+    app = open_page(page, model="cifar10/pgd_at")
+    assert not app.error
+    assert any("reads images of CIFAR\\-10, and none of these are on this machine" in info.value for info in app.info)
+    links = [element.proto for element in app.get("page_link")]
+    assert any("shelf=sets" in one.query_string and "set=cifar10" in one.query_string for one in links)
 
 
 def test_the_switch_of_images_goes_to_the_namesake_and_back(two_tasks, open_page):
