@@ -81,7 +81,7 @@ def _times(shown: Shown) -> None:
     missing = len(untimed(shown))
     if missing:
         word = "network" if missing == 1 else "networks"
-        told = "Multiply-adds and milliseconds: each is loaded and asked some forty times."
+        told = "Milliseconds: each is loaded and asked some forty times."
         if st.button(f"Time {missing} {word}", icon=":material/timer:", key="compare_time", help=told):
             measure_costs(shown, untimed(shown))
             st.rerun()

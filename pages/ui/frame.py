@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from pages.ui import link
 from robust_core import charts
+from robust_core.library.limits import read_only
 from robust_core.types import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -70,9 +71,9 @@ def guarded(what: str = "") -> Iterator[None]:
         yield
     except ImagesMissingError as missing:  # nothing is wrong: there is a next step
         st.info(verbatim(str(missing)), icon=":material/photo_library:")
-        to = link.params() | {"shelf": "sets"} | ({"set": missing.sets[0]} if missing.sets else {})
-        st.page_link("pages/6_Library.py", label="Get them on the Library page", icon=":material/download:",
-                     query_params=to)  # fmt: skip
+        if missing.sets and not read_only():
+            st.page_link("pages/6_Library.py", label="Get them on the Library page", icon=":material/download:",
+                         query_params=link.params() | {"shelf": "sets", "set": missing.sets[0]})  # fmt: skip
     except UserError as error:
         told = verbatim(str(error))
         st.error(f"{what}: {told}" if what else told, icon=":material/error:")

@@ -18,9 +18,9 @@ SHOWN = 4
 
 
 def attack_of(net: Served) -> AttackSettings:
-    """What Home attacks with: what the card's robust accuracy was measured with."""
+    """What Home attacks with: what the card's robust accuracy was measured with, where it was measured here."""
     robust = net.card.robust
-    if robust is not None and robust.attack is not None:
+    if robust is not None and robust.attack is not None and not robust.claimed:
         return robust.attack
     return AttackSettings(name="pgd", norm="linf", eps=8 / 255 if net.card.image_shape[0] == 3 else 0.1, steps=20)
 

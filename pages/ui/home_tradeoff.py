@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import streamlit as st
 
@@ -15,18 +15,19 @@ from robust_core import charts
 from robust_core.charts.marks import CLAIM
 from robust_core.checkpoints import Card, Measure
 from robust_core.evaluation.measures import wilson
+from robust_core.evaluation.scores import task_of
 
 PERTURB = "pages/1_Perturb.py"
 MOST_NAMED = 4
+Board = tuple[object, ...]  # what the figures of networks must share to stand in one picture
 
 
 def tradeoff(found: Shelf, selected: str) -> None:
     """The scatter, and what it leaves out. Goes to Perturb when a point is clicked."""
-    boards = {name: _board(served.card) for name, served in found.nets.items()}
-    counts = Counter(board for board in boards.values() if board)
-    own = Counter(boards[name] for name, served in found.nets.items() if boards[name] and not _claimed(served.card))
-    board = boards[selected] or ((own or counts).most_common(1)[0][0] if counts else ())
-    here = {name: served for name, served in found.nets.items() if boards[name] in ((), board)}
+    task = found.tasks()[task_of(found.nets[selected].card)]
+    boards = {name: _board(found.nets[name].card) for name in task}
+    board = boards[selected] if not _claimed(found.nets[selected].card) else ()
+    here = {name: found.nets[name] for name in task if boards[name] in ((), board or _commonest(found, boards))}
     titles = found.titles(here)
     points = [_point(name, titles[name], served.card) for name, served in here.items()]
     drawn = [point for point in points if point is not None]
@@ -45,8 +46,8 @@ def tradeoff(found: Shelf, selected: str) -> None:
         st.caption(
             f"Not measured yet, so not drawn: {', '.join(missing)}. `python -m robust_core measure NAME` does it."
         )
-    if elsewhere := _elsewhere(found, here):
-        st.caption(f"Measured on other images or another budget, so on a board of their own: {elsewhere}.")
+    if elsewhere := _elsewhere(found, task, here):
+        st.caption(elsewhere)
         st.page_link(
             "pages/5_Compare.py", label="All boards", icon=":material/leaderboard:", query_params=link.params()
         )
@@ -55,17 +56,28 @@ def tradeoff(found: Shelf, selected: str) -> None:
         st.caption(line)
 
 
-def _elsewhere(found: Shelf, here: Collection[str]) -> str:
-    """The networks that are not here, by title; of many only how many, and where."""
-    titles = found.titles()
-    away = [titles[name] for name in found.nets if name not in here]
-    if len(away) <= MOST_NAMED:
-        return ", ".join(away)
-    kinds = Counter(served.card.data_name for name, served in found.nets.items() if name not in here)
-    return "; ".join(f"{n} networks, {name}" for name, n in kinds.items()) + " (choose one as Network to see its board)"
+def _commonest(found: Shelf, boards: Mapping[str, Board]) -> Board:
+    """The board of most networks, those whose figures are mere claims counted only where there are no others."""
+    measured = [name for name, board in boards.items() if board]
+    own = [name for name in measured if not _claimed(found.nets[name].card)]
+    return Counter(boards[name] for name in own or measured).most_common(1)[0][0] if measured else ()
 
 
-def _board(card: Card) -> tuple[object, ...]:
+def _elsewhere(found: Shelf, task: Collection[str], here: Collection[str]) -> str:
+    """What is said of the networks that are not in the picture; "" where all are."""
+    titles = found.titles(task)
+    away = [titles[name] for name in task if name not in here]
+    told = []
+    if away:
+        named = ", ".join(away[:MOST_NAMED]) + " …" * (len(away) > MOST_NAMED)
+        told.append(f"Measured on other images or another budget, so on a board of their own: {named}.")
+    others = [f"{found.task_titles()[kind]} ({len(names)})" for kind, names in found.tasks().items() if names != task]
+    if others:
+        told.append(f"Networks for other images: {', '.join(others)}; switch Images to see them.")
+    return " ".join(told)
+
+
+def _board(card: Card) -> Board:
     """What the figures of networks must share to stand in one picture; () where nothing was measured."""
     robust = card.robust
     if robust is None or robust.attack is None:

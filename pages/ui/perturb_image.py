@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import streamlit as st
+import torch
 from torch import Tensor
 
 from pages.ui import gallery, link, pickers
 from pages.ui.frame import guarded
 from pages.ui.pictures import data_url
-from pages.ui.served import Served, Subject
+from pages.ui.served import Served, Subject, fitting
 from pages.ui.sketch import sketch
 from robust_core import charts, data
 
@@ -64,7 +65,9 @@ def _uploaded(net: Served) -> Tensor | None:
 
 def _drawn(net: Served) -> Tensor | None:
     channels, height, width = net.card.image_shape
-    base = charts.picture(pickers.test_image(pickers.data_name(net)).floats()[0].numpy(), scale=1)
+    blank = torch.zeros(channels, height, width)
+    base = pickers.test_image(pickers.data_name(net)).floats()[0] if fitting(net.card) else blank
+    base = charts.picture(base.numpy(), scale=1)
     drawing = sketch(size=(height, width), channels=channels, base=data_url(base), key="sketch")
     if drawing is None:
         st.caption(

@@ -10,6 +10,7 @@ import streamlit as st
 from pages.ui import link
 from pages.ui.frame import ImagesMissingError
 from pages.ui.served import Served, Shelf, Subject, fitting, shelf, test_images, to_download
+from robust_core.evaluation.scores import task_of
 
 # What says most at first sight, where it is there: a hardened network, a plain one, a picture on which they part.
 PREFERRED = ("pgd_at", "aw_net")
@@ -34,11 +35,13 @@ def open_shelf() -> Shelf:
 
 
 def default_model(found: Shelf) -> str:
-    return _preferred(list(found.nets))
+    return _preferred(found, next(iter(found.tasks().values())))
 
 
-def _preferred(names: Sequence[str]) -> str:
-    return next((name for wanted in PREFERRED for name in names if name.endswith(f"/{wanted}")), names[0])
+def _preferred(found: Shelf, names: Sequence[str]) -> str:
+    """Of networks on one task; one that somebody brought only where there is no other."""
+    own = [name for name in names if not found.nets[name].card.imported] or names
+    return next((name for wanted in PREFERRED for name in own if name.endswith(f"/{wanted}")), own[0])
 
 
 def model(found: Shelf) -> Served:
@@ -49,22 +52,25 @@ def model(found: Shelf) -> Served:
 
 def pick_model(found: Shelf, **settings: object) -> Served:
     """The network, among those on the task of the chosen one; with a switch where there are several tasks."""
-    tasks = found.tasks()
-    names = next(names for names in tasks.values() if model(found).name in names)
+    chosen, tasks = model(found), found.tasks()
+    names = tasks[task_of(chosen.card)]
+    if chosen.name != link.params().get("model", chosen.name):
+        link.write("model", chosen.name)  # a title somebody wrote, which among those of one task may be another's
     if len(tasks) > 1:
-        first = {group[0]: title for title, group in tasks.items()}
+        titles = {tasks[task][0]: title for task, title in found.task_titles().items()}
         st.session_state[_TASK] = names[0]
         st.segmented_control(
-            "Images", list(first), format_func=first.get, key=_TASK, required=True, on_change=_turn, args=(found,)
+            "Images", list(titles), format_func=titles.get, key=_TASK, required=True, on_change=_turn, args=(found,)
         )
-    return found.nets[link.select("Network", found.titles(names), "model", default_model(found), **settings)]
+    default = default_model(found) if default_model(found) in names else chosen.name
+    return found.nets[link.select("Network", found.titles(names), "model", default, **settings)]
 
 
 def _turn(found: Shelf) -> None:
     """To the namesake of the chosen network on the task just clicked, or to what that task shows first."""
     names = next(names for names in found.tasks().values() if names[0] == st.session_state[_TASK])
     leaf = model(found).name.rpartition("/")[2]
-    link.write("model", next((name for name in names if name.rpartition("/")[2] == leaf), _preferred(names)))
+    link.write("model", next((name for name in names if name.rpartition("/")[2] == leaf), _preferred(found, names)))
 
 
 def pick_rival(found: Shelf, first: Served) -> Served | None:
@@ -78,7 +84,7 @@ def pick_rival(found: Shelf, first: Served) -> Served | None:
 
 
 def same_task(a: Served, b: Served) -> bool:
-    return a.card.image_shape == b.card.image_shape and a.card.class_names == b.card.class_names
+    return task_of(a.card) == task_of(b.card)
 
 
 def data_name(served: Served) -> str:

@@ -22,6 +22,7 @@ from pages.ui.memory import Progress, remember
 from robust_core import checkpoints, data
 from robust_core.attacks import AttackSettings
 from robust_core.checkpoints import Card, Checkpoint
+from robust_core.evaluation.scores import Task, task_of
 from robust_core.frozen import frozen
 from robust_core.types import Classifier, ImageSet, UserError
 
@@ -67,32 +68,43 @@ class Shelf:
             for name, served in nets.items()
         }  # fmt: skip
 
-    def tasks(self) -> dict[str, list[str]]:
-        """Title → names of the networks on it, in order. A task is one image shape with one list of classes."""
-        groups: dict[object, list[str]] = {}
+    def tasks(self) -> dict[Task, list[str]]:
+        """Task → names of the networks on it, in order."""
+        groups: dict[Task, list[str]] = {}
         for name, served in self.nets.items():
-            groups.setdefault(_task(served.card), []).append(name)
-        titles = [_task_title(self.nets[names[0]]) for names in groups.values()]
-        several = [title if titles.count(title) == 1 else f"{title} {n}" for n, title in enumerate(titles, 1)]
-        return dict(zip(several, groups.values(), strict=True))
+            groups.setdefault(task_of(served.card), []).append(name)
+        return groups
+
+    def task_titles(self) -> dict[Task, str]:
+        """Task → what it is called, numbered where several are called alike."""
+        titles = {task: _task_title(self.nets[names[0]]) for task, names in self.tasks().items()}
+        seen: Counter[str] = Counter()
+        for task, title in titles.items():
+            seen[title] += 1
+            titles[task] = title if seen[title] == 1 else f"{title} ({seen[title]})"
+        return titles
 
 
 def _task_title(served: Served) -> str:
-    known = [name for name in (served.name.rpartition("/")[0], served.card.data_name) if name in data.DATASETS.names()]
+    known = [name for name in (_folder(served.name), served.card.data_name) if name in data.DATASETS.names()]
     return data.DATASETS[known[0]].title if known else served.card.data_name
 
 
 def _shelf_title(name: str) -> str:
     """Of the folder a checkpoint lies in, which is named after its data set."""
-    folder = name.rpartition("/")[0]
+    folder = _folder(name)
     return data.DATASETS[folder].title if folder in data.DATASETS.names() else folder
+
+
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0]
 
 
 def shelf() -> Shelf:
     """Looks at the checkpoints on disk now. A broken one becomes a sentence; the others go on.
 
-    First those whose images are on this machine, of these the task that most networks share: what a page shows before
-    anything is chosen is the first that suits it.
+    First those whose images are on this machine, of these the task that most networks share, those that somebody
+    brought not counted: what a page shows before anything is chosen is the first that suits it.
     """
     nets, problems = {}, []
     for found in checkpoints.find_all():
@@ -100,9 +112,9 @@ def shelf() -> Shelf:
             nets[found.name] = serve(found)
         except UserError as error:
             problems.append(str(error))
-    tasks = {name: _task(served.card) for name, served in nets.items()}
-    shared = Counter(tasks.values())
-    shown = {task: bool(_of_task(task, here=True)) for task in shared}
+    tasks = {name: task_of(served.card) for name, served in nets.items()}
+    shared = Counter(tasks[name] for name, served in nets.items() if not served.card.imported)
+    shown = {task: bool(_of_task(task, here=True)) for task in tasks.values()}
     order = sorted(nets, key=lambda name: (not shown[tasks[name]], -shared[tasks[name]], name))
     return Shelf({name: nets[name] for name in order}, tuple(problems))
 
@@ -132,19 +144,15 @@ def test_images(name: str) -> ImageSet:
 
 def fitting(card: Card) -> dict[str, str]:
     """Name → title of the data sets a network can be shown with here and now, the one it was measured on first."""
-    return dict(sorted(_of_task(_task(card), here=True).items(), key=lambda item: item[0] != card.data_name))
+    return dict(sorted(_of_task(task_of(card), here=True).items(), key=lambda item: item[0] != card.data_name))
 
 
 def to_download(card: Card) -> dict[str, str]:
     """Name → title of the data sets a network could be shown with were they on this machine."""
-    return _of_task(_task(card), here=False)
+    return _of_task(task_of(card), here=False)
 
 
-def _task(card: Card) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    return tuple(card.image_shape), tuple(card.class_names)
-
-
-def _of_task(task: tuple[tuple[int, ...], tuple[str, ...]], *, here: bool) -> dict[str, str]:
+def _of_task(task: Task, *, here: bool) -> dict[str, str]:
     sets = {name: data.DATASETS[name] for name, ready in data.available().items() if ready == here}
     return {name: one.title for name, one in sets.items() if (one.shape, one.class_names) == task}
 

@@ -23,6 +23,7 @@ from robust_core.types import UserError
 BATCH = 64
 REPEATS = 30
 MOST = 20_000_000  # weights of a network that is built only to be counted
+WIDEST = 256  # pixels
 
 
 Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -156,9 +157,11 @@ def multiply_adds(net: nn.Module, shape: tuple[int, int, int]) -> int:
 def counted(architecture: str, options: str, shape: tuple[int, int, int], num_classes: int) -> int | None:
     """`multiply_adds` of a network as its card describes it, without its weights; None where that cannot be built.
 
-    options: as JSON. Takes no memory to speak of, but for a mixture, whose convs must see images: of MOST weights or
-    fewer, or None.
+    options: as JSON. Nothing is allocated, but for a mixture, whose convs must see an image: of MOST weights or fewer,
+    else None; images are of WIDEST pixels a side or fewer, else None.
     """
+    if max(shape) > WIDEST:
+        return None
     try:
         with torch.device("meta"):  # shapes only
             net = build(architecture, in_channels=shape[0], num_classes=num_classes, **json.loads(options)).eval()
@@ -169,8 +172,8 @@ def counted(architecture: str, options: str, shape: tuple[int, int, int], num_cl
                 return None
             net = build(architecture, in_channels=shape[0], num_classes=num_classes, **json.loads(options)).eval()
             return multiply_adds(net, shape)
-    except (UserError, RuntimeError):
-        return None
+    except (UserError, RuntimeError, ValueError, TypeError, OverflowError):
+        return None  # a card may describe what no image passes through
 
 
 class _Counting(TorchDispatchMode):

@@ -105,23 +105,24 @@ class Row:
             return {}
         held = {} if self.score.claimed else self.score.figures
         names = ["worst_class"] if self.nsd is None else ["worst_class", "nsd"]
-        robust, counted = self.score.robust, {"worst_class": self.worst_class, "nsd": self.nsd}
-        if all(name in held and _fits(held[name], counted[name]) for name in names):
+        robust, own = self.score.robust, {"worst_class": self.worst_class, "nsd": self.nsd}
+        if all(name in held and _fits(held[name], own[name]) for name in names):
             return {name: held[name] for name in names}
         return _drawn(robust.class_n, robust.class_correct)
 
     @property
     def multiply_adds(self) -> int | None:
-        """Of one image: counted when it was timed, else from what the card says of the architecture."""
-        if self.cost is not None:
-            return self.cost.multiply_adds
+        """Of one image, from what the card says of the architecture; where that cannot be built, as it was timed."""
         card = self.card
-        return counted(card.architecture, json.dumps(card.options), tuple(card.image_shape), len(card.class_names))
+        made = counted(card.architecture, json.dumps(card.options), tuple(card.image_shape), len(card.class_names))
+        return self.cost.multiply_adds if made is None and self.cost is not None else made
 
     def value(self, key: str) -> float | str | None:
         """What the row is sorted by under this key; None where there is nothing, or nothing to compare: milliseconds
         of another machine."""
         cost, checks = self.cost, self.doubts.checks if self.doubts else ()
+        if key == "multiply_adds":  # only where it is asked for: it builds a network
+            return None if self.multiply_adds is None else float(self.multiply_adds)
         return {
             "name": self.title.casefold(),
             "method": self.card.method,
@@ -133,14 +134,13 @@ class Row:
             "nsd": self.nsd,
             "doubts": _caught(checks),
             "parameters": float(self.card.parameters),
-            "multiply_adds": None if self.multiply_adds is None else float(self.multiply_adds),
             "ms": cost.one_ms if cost and cost.here else None,
         }[key]
 
 
-def _fits(held: Figure, counted: float | None) -> bool:
+def _fits(held: Figure, own: float | None) -> bool:
     """Is a card's own figure the one its counts give, with an interval that is more than a point?"""
-    return counted is not None and abs(held.value - counted) <= SLACK and held.low < held.high
+    return own is not None and abs(held.value - own) <= SLACK and held.low < held.high
 
 
 @lru_cache(maxsize=4096)

@@ -134,6 +134,24 @@ def test_the_worst_class_lies_under_the_diagonal_and_can_be_clicked() -> None:
     assert (line.x0, line.x1) == (line.y0, line.y1)
 
 
+def test_closer_each_axis_is_the_marks_own() -> None:
+    far, near = (worst_against_average(points(12), closer=closer) for closer in (False, True))
+    for axis, low, high in (("xaxis", 0.4, 0.411), ("yaxis", 0.1, 0.111)):
+        assert far.layout[axis].range[0] < 0
+        start, end = near.layout[axis].range
+        assert 0 < start < low < high < end < high + 0.1
+    assert not near.layout.shapes  # the diagonal is far away
+
+
+def test_in_a_crowd_a_line_leads_from_a_name_to_its_mark() -> None:
+    for draw in (tradeoff, worst_against_average):
+        named = [note for note in draw(points(12)).layout.annotations if re.fullmatch(r"net \d+", note.text)]
+        led = [note for note in named if note.showarrow]
+        assert len(named) == 12
+        assert led
+        assert all((note.ax, note.ay) != (0, 0) for note in led)
+
+
 def test_of_many_only_the_named_are_named() -> None:
     for draw in (tradeoff, worst_against_average):
         chart = draw(points(200), named=["n7", "n150"])

@@ -37,10 +37,22 @@ def test_a_description_is_counted_as_the_network_is(architecture: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "options"), [("nobodys", {}), ("residual", {"colour": 3}), ("moe", {"width": 4096})]
+    ("architecture", "options"),
+    [
+        ("nobodys", {}),
+        ("residual", {"colour": 3}),
+        ("residual", {"stem_stride": 10**30}),
+        ("moe", {"width": 4096}),
+        ("aw_net", {"router_depth": 5, "router_width": 4}),  # its group norm takes two images or more
+    ],
 )
-def test_what_cannot_be_built_or_is_too_large_is_not_counted(architecture: str, options: dict[str, object]) -> None:
+def test_what_cannot_be_built_asked_or_held_is_not_counted(architecture: str, options: dict[str, object]) -> None:
     assert counted(architecture, json.dumps(options), (1, 28, 28), 10) is None
+
+
+@pytest.mark.parametrize("side", [10**30, 100_000])
+def test_images_beyond_all_measure_are_not_counted(side: int) -> None:
+    assert counted("residual", "{}", (1, side, side), 10) is None
 
 
 def test_times_are_medians_of_the_clock_and_the_first_calls_do_not_count() -> None:

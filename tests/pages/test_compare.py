@@ -228,3 +228,18 @@ def test_a_finished_run_stands_on_the_board(open_page, zoo):
     shutil.copytree(zoo / PGD, checkpoints.runs_folder() / "mine")
     change(checkpoints.runs_folder() / "mine", title="My run")
     assert list(rows(open_page(COMPARE))) == ["AW-Net", "My run", "PGD-AT", "Standard"]
+
+
+def test_the_robust_ones_closer_in_both_pictures(zoo, open_page):
+    for number in range(5):  # a crowd, with the shipped two, far above Standard
+        shutil.copytree(zoo / "fashion_mnist/pgd_at", zoo / f"fashion_mnist/more_{number}")
+
+    def drawn(app, key):
+        return {place[0] for trace in chart(app, key)["data"] for place in trace.get("customdata") or ()}
+
+    for key in ("compare_tradeoff", "compare_worst"):
+        every, crowd = (drawn(open_page(COMPARE, near=near), key) for near in ("all", "robust"))
+        assert every - crowd == {"fashion_mnist/standard"}
+        assert len(crowd) == 7
+    closer = chart(open_page(COMPARE, near="robust"), "compare_worst")
+    assert closer["layout"]["xaxis"]["range"][0] > 0

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from pages.ui import pickers, served
+from pages.ui import home_live, pickers, served
 from robust_core import data
 from robust_core.checkpoints import CARD, WEIGHTS
 from robust_core.folders import write_tensors
@@ -94,22 +94,98 @@ def test_a_network_without_its_images_says_what_to_do(two_tasks, open_page, page
     assert any("shelf=sets" in one.query_string and "set=cifar10" in one.query_string for one in links)
 
 
+def change(zoo, name, **changes):
+    path = zoo / name / CARD
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def images_switch(app):
+    return next(group for group in app.get("button_group") if group.label == "Images")
+
+
 def test_the_switch_of_images_goes_to_the_namesake_and_back(two_tasks, open_page):
     app = open_page("pages/1_Perturb.py", model="fashion_mnist/standard")
     assert app.selectbox(key="w_model").options == ["AW-Net", "PGD-AT", "Standard"]
-    images = next(group for group in app.get("button_group") if group.label == "Images")
-    assert images.options == ["Fashion-MNIST", "CIFAR-10"]
-    images.set_value("cifar10/pgd_at").run()
+    assert images_switch(app).options == ["Fashion-MNIST", "CIFAR-10"]
+    images_switch(app).set_value("cifar10/pgd_at").run()
     assert app.query_params["model"] == "cifar10/standard"
     assert app.selectbox(key="w_model").options == ["PGD-AT", "Standard"]
+    images_switch(app).set_value("fashion_mnist/aw_net").run()
+    assert app.query_params["model"] == "fashion_mnist/standard"
+
+
+def test_a_title_written_by_hand_stays_chosen(two_tasks, open_page):
+    app = open_page("pages/1_Perturb.py", model="Standard · CIFAR-10")
+    assert app.query_params["model"] == "cifar10/standard"
+    assert app.selectbox(key="w_model").value == "cifar10/standard"
+    assert app.run().selectbox(key="w_model").value == "cifar10/standard"
 
 
 def test_one_task_needs_no_switch(zoo, open_page):
     assert "Images" not in [group.label for group in open_page().get("button_group")]
 
 
-def test_two_tasks_of_one_title_are_numbered(two_tasks):
-    card = json.loads((two_tasks / "cifar10/pgd_at" / CARD).read_text())
-    card["class_names"] = [name.upper() for name in card["class_names"]]
-    (two_tasks / "cifar10/pgd_at" / CARD).write_text(json.dumps(card))
-    assert list(served.shelf().tasks()) == ["Fashion-MNIST", "CIFAR-10 2", "CIFAR-10 3"]
+def test_tasks_of_one_title_are_numbered_and_none_is_lost(two_tasks, open_page):
+    upper = [name.upper() for name in data.DATASETS["cifar10"].class_names]
+    change(two_tasks, "cifar10/pgd_at", class_names=upper)
+    # A set that is called as a number would make another.
+    shutil.copytree(two_tasks / "cifar10/pgd_at", two_tasks / "mine/net")
+    change(two_tasks, "mine/net", class_names=upper[::-1], data_name="CIFAR-10 (2)")
+    found = served.shelf()
+    assert list(found.task_titles().values()) == ["Fashion-MNIST", "CIFAR-10", "CIFAR-10 (2)", "CIFAR-10 (2)"]
+    assert sorted(name for names in found.tasks().values() for name in names) == sorted(found.nets)
+    for name in found.nets:
+        open_page(model=name)
+
+
+def test_the_default_has_its_images_here_whatever_it_is_called(two_tasks):
+    shutil.rmtree(two_tasks / "fashion_mnist/pgd_at")
+    assert pickers.default_model(served.shelf()) == "fashion_mnist/aw_net"
+
+
+def test_what_somebody_brought_is_neither_the_default_nor_makes_its_task_the_first(zoo, open_page):
+    for number in range(4):
+        shutil.copytree(zoo / "fashion_mnist/pgd_at", zoo / f"a_set/pgd_at_{number}")
+        change(zoo, f"a_set/pgd_at_{number}", notes="Imported from a.zip. ", class_names=list("abcdefghij"))
+    shutil.copytree(zoo / "fashion_mnist/pgd_at", zoo / "a_set/pgd_at")
+    card = json.loads((zoo / "a_set/pgd_at" / CARD).read_text())
+    measures = [measure | {"claimed": True, "data_fingerprint": "0" * 64} for measure in card["measures"]]
+    change(zoo, "a_set/pgd_at", notes="Imported from a.zip. ", measures=measures)
+    found = served.shelf()
+    assert pickers.default_model(found) == "fashion_mnist/pgd_at"
+    drawn = {row[0] for trace in figure(open_page())["data"] for row in trace.get("customdata") or ()}
+    assert drawn == {"fashion_mnist/standard", "fashion_mnist/pgd_at", "fashion_mnist/aw_net"}
+
+
+def test_home_does_not_attack_as_a_mere_claim_says(zoo):
+    path = zoo / "fashion_mnist/pgd_at" / CARD
+    card = json.loads(path.read_text())
+    for measure in card["measures"]:
+        measure["claimed"] = True
+        if measure.get("attack"):
+            measure["attack"]["restarts"] = 20_000
+    change(zoo, "fashion_mnist/pgd_at", measures=card["measures"], notes="Imported from a.zip. ")
+    assert home_live.attack_of(served.shelf().nets["fashion_mnist/pgd_at"]).restarts == 1
+
+
+def test_home_keeps_to_the_task_of_a_network_that_was_not_measured(two_tasks, open_page):
+    change(two_tasks, "cifar10/standard", measures=[])
+    app = open_page(model="cifar10/standard")
+    drawn = {row[0] for trace in figure(app)["data"] for row in trace.get("customdata") or ()}
+    assert drawn == {"cifar10/pgd_at"}
+    said = " ".join(caption.value for caption in app.caption)
+    assert "Not measured yet, so not drawn: Standard." in said
+    assert "Networks for other images: Fashion-MNIST (3); switch Images to see them." in said
+
+
+def test_without_the_images_one_may_draw_on_a_blank_sheet(two_tasks, open_page):
+    app = open_page("pages/1_Perturb.py", model="cifar10/standard", source="draw")
+    assert not app.info
+    assert any("Draw something" in caption.value for caption in app.caption)
+
+
+def test_a_library_that_gives_nothing_is_not_pointed_to(two_tasks, open_page, monkeypatch):
+    monkeypatch.setenv("ROBUSTLENS_LIBRARY", "read-only")
+    app = open_page("pages/1_Perturb.py", model="cifar10/standard")
+    assert app.info
+    assert not any("shelf=sets" in element.proto.query_string for element in app.get("page_link"))
