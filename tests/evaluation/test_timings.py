@@ -100,7 +100,7 @@ def test_milliseconds_of_another_machine_are_marked_and_not_sorted(tmp_path: Pat
     costs = {"quick": cost(one_ms=0.2), "slow": cost(one_ms=0.9), "away": cost(one_ms=0.1, processor="Abacus")}
     rows = ordered([row(one, board, PGD_ID, costs[name]) for name, one in every.items()], "ms")
     assert [one.title for one in rows] == ["quick", "slow", "away"]
-    assert [one.value("multiply_adds") for one in rows] == [1000.0] * 3  # the same on every machine
+    assert len({one.value("multiply_adds") for one in rows}) == 1  # the same on every machine
     assert [line[-2] for line in lines(rows)] == ["0.20", "0.90", "0.10 (another machine)"]
     taken = records(rows, board, None)
     assert [record["ms_measured_here"] for record in taken] == ["yes", "yes", "no"]
