@@ -8,6 +8,7 @@ import shutil
 import pytest
 from PIL import Image
 
+from pages.ui import routes
 from tests.pages.routers import AW, MOE, QUICK, ROUTING, captions, charts, component, healthy, held, html, maps, routers  # noqa: F401
 
 
@@ -180,3 +181,17 @@ def test_perturb_offers_them_when_every_network_routes(open_page):
     assert "PGD on the clean path" in captions(alone)
     beside = healthy(open_page("pages/1_Perturb.py", model=AW, versus="fashion_mnist/standard", attack="path_clean"))
     assert beside.selectbox(key="w_attack").value == "pgd"
+
+
+@pytest.mark.parametrize(
+    ("clean", "now", "told"),
+    [
+        (0.503, 0.497, "cannot tell what either picture is"),
+        (0.1, 0.2, "takes both pictures for clean"),
+        (0.9, 0.99, "takes both pictures for adversarial"),
+        (0.1, 0.9, "takes the clean picture for clean, this one for adversarial"),
+        (0.1, 0.52, "takes the clean picture for clean, this one for neither type"),
+    ],
+)
+def test_what_the_router_makes_of_two_pictures(clean, now, told):
+    assert routes._taken(clean, now) == told

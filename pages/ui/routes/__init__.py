@@ -26,6 +26,7 @@ from robust_core.explain.routing import (
 from robust_core.types import TYPES
 
 HERE = Path(__file__).parent
+UNSURE = 0.05  # P(type) this close to one half is no answer; ours
 
 _mount = st.components.v2.component(
     "robustlens_routes",
@@ -118,12 +119,20 @@ def _told(way: Way) -> list[str]:
     for i, block in enumerate(first_parting(way.clean, way.route)):
         sentence = f"The routes part in {block}." if block else "The routes do not part."
         if typed is not None and way.clean.p_type is not None:
-            now, was = bool(typed[i, 1] > 0.5), bool(way.clean.p_type[0, 1] > 0.5)
-            kinds = [TYPES[taken] for taken in (was, now)]
-            each = f"the clean picture for {kinds[0]}, this one for {kinds[1]}"
-            sentence += f" The router takes {f'both pictures for {kinds[0]}' if now == was else each}."
+            sentence += f" The router {_taken(float(way.clean.p_type[0, 1]), float(typed[i, 1]))}."
         words.append(sentence)
     return words
+
+
+def _taken(clean: float, now: float) -> str:
+    """What it makes of both pictures, by its P(adversarial) of each; near one half it makes nothing of one."""
+    kinds = [None if abs(p - 0.5) < UNSURE else TYPES[p > 0.5] for p in (clean, now)]
+    if kinds == [None, None]:
+        return "cannot tell what either picture is"
+    if kinds[0] == kinds[1]:
+        return f"takes both pictures for {kinds[0]}"
+    was, is_now = (kind or "neither type" for kind in kinds)
+    return f"takes the clean picture for {was}, this one for {is_now}"
 
 
 def _clean_margin(way: Way) -> float:
