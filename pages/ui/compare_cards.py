@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -96,7 +96,7 @@ def open_cards() -> list[Listed]:
 def pick_board(listed: Sequence[Listed]) -> Shown:
     """The selectors, and the rows they leave."""
     known = {board.id: board for board in boards(listed)}
-    first = next(iter(known))
+    first = _board_of_the_chosen(known, listed)
     with st.container(horizontal=True, vertical_alignment="bottom", key="compare_which"):
         told = "One set of test images and one budget: nothing is ranked across two of them."
         options = {name: f"{board.data_name}, {board.budget}" for name, board in known.items()}
@@ -118,6 +118,14 @@ def pick_board(listed: Sequence[Listed]) -> Shown:
     return Shown(board=board, yardstick=stick, rows=ordered(left, sort, backwards=backwards), sort=sort,
                  backwards=backwards, every=ordered(every, "w_robust"), filters=filters,
                  listed={one.name: one for one in here})  # fmt: skip
+
+
+def _board_of_the_chosen(known: Mapping[str, Board], listed: Sequence[Listed]) -> str:
+    """The first on the task of the networks, or the network, that other pages or a link have chosen; else the first."""
+    chosen = link.some_of({one.name: one.name for one in listed}, MOST)
+    names = next((names for key in ("models", "model") if (names := chosen(link.params().get(key, "")))), [])
+    tasks = [task_of(one.card) for one in listed if one.name in names[:1]]
+    return next((name for name, board in known.items() if board.task in tasks), next(iter(known)))
 
 
 def _order(text: str) -> tuple[str, bool] | None:

@@ -31,7 +31,7 @@ def pick_subject(net: Served) -> Subject | None:
         if pixels is not None:
             with bar:
                 label = _pick_label(net)
-            return Subject(pixels=pixels, label=label, index=None, origin=SOURCES[source].lower() + "ed")
+            return Subject(pixels=pixels, label=label, index=None, origin="drawn" if source == "draw" else "uploaded")
     return None
 
 

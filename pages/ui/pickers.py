@@ -107,7 +107,7 @@ def _sets(served: Served) -> dict[str, str]:
         sets = to_download(served.card)
         raise ImagesMissingError(
             f"{served.title} reads images of {' or '.join(sets.values()) or served.card.data_name}, and none of these "
-            "are on this machine. Without them, it can be shown a picture of your own on Perturb: upload or draw one.",
+            "are on this machine. Perturb and Routing can show it a picture of your own: upload or draw one.",
             list(sets),
         )
     return options

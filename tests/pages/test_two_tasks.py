@@ -189,3 +189,10 @@ def test_a_library_that_gives_nothing_is_not_pointed_to(two_tasks, open_page, mo
     app = open_page("pages/1_Perturb.py", model="cifar10/standard")
     assert app.info
     assert not any("shelf=sets" in element.proto.query_string for element in app.get("page_link"))
+
+
+@pytest.mark.parametrize("chosen", [{"model": "cifar10/standard"}, {"models": "cifar10/pgd_at,standard"}])
+def test_compare_opens_the_board_of_what_was_chosen_elsewhere(two_tasks, open_page, chosen):
+    app = open_page("pages/5_Compare.py", **chosen)
+    assert app.selectbox(key="w_board").value.startswith("cifar10:linf")
+    assert open_page("pages/5_Compare.py").selectbox(key="w_board").value.startswith("fashion_mnist")
