@@ -110,6 +110,12 @@ def _remarks(found: Sequence[Verdict]) -> list[str]:
             said.append(f"{title}: their recipes differ ({told}), so it answers nothing yet.")
         elif one.against:
             said.append(f"{title}: {one.against} of {one.pairs} pairs of networks, trained alike, decide otherwise.")
+        if one.wider and not one.unequal:
+            side = "better" if one.wider.side > 0 else "worse"
+            said.append(
+                f"{title}: {_figures(one.claim, one.wider)} on the {verbatim(_measured(one.wider))}, {side} beyond "
+                "chance; the stronger attack, on fewer images, decides nothing yet."
+            )
         if one.doubted:
             said.append(
                 f"{title}: checks for a false sense of security failed on {verbatim(' and '.join(one.doubted))}."

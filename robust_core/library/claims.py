@@ -71,7 +71,7 @@ class Comparison:
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """What two checkpoints say of a claim. by: under the strongest attack on enough images; beyond: under a stronger
-    one, on too few.
+    one, on too few; wider: under a weaker one on more images, where these decide and the strongest's do not.
 
     unequal: where their recipes differ beyond what the claim is about, "schedule.epochs: 6 against 3". pairs: how many
     equal pairs there are, against: how many of them decide otherwise. doubted: titles of those with raised doubts.
@@ -82,6 +82,7 @@ class Verdict:
     rival: Listed
     by: Comparison
     beyond: Comparison | None = None
+    wider: Comparison | None = None
     unequal: tuple[str, ...] = ()
     pairs: int = 1
     against: int = 0
@@ -111,8 +112,8 @@ def verdict(claim: Claim, listed: Sequence[Listed], *, of: str | None = None) ->
         if made is None:
             continue
         equal += [made[0]] if not unequal else []
-        best = best or Verdict(claim=claim, method=method, rival=rival, by=made[0], beyond=made[1], unequal=unequal,
-                               doubted=_doubted(made[0], method, rival))  # fmt: skip
+        best = best or Verdict(claim=claim, method=method, rival=rival, by=made[0], beyond=made[1], wider=made[2],
+                               unequal=unequal, doubted=_doubted(made[0], method, rival))  # fmt: skip
     if best is None:
         return None
     against = sum(one.side not in (0, best.by.side) for one in equal)
@@ -150,9 +151,12 @@ def _one_shape(claim: Claim, a: Listed, b: Listed) -> bool:
     return same and (claim.routed or a.card.parameters == b.card.parameters)
 
 
-def comparisons(what: What, method: Listed, rival: Listed) -> tuple[Comparison, Comparison | None] | None:
-    """Under the strongest attack that both met on enough images, or the most there are, and under a stronger one that
-    they met on fewer. The budget of the papers is asked first; None where nothing can be compared."""
+def comparisons(
+    what: What, method: Listed, rival: Listed
+) -> tuple[Comparison, Comparison | None, Comparison | None] | None:
+    """Under the strongest attack that both met on enough images, or the most there are; under a stronger one that they
+    met on fewer; and, where the first decides nothing, under a weaker one that decides on more images. The budget of
+    the papers is asked first; None where nothing can be compared."""
     found: list[tuple[Any, list[Comparison]]] = []
     for board in boards([method, rival]):
         made = [_compared(what, stick, board, method, rival) for stick in yardsticks(board, [method, rival])]
@@ -165,7 +169,12 @@ def comparisons(what: What, method: Listed, rival: Listed) -> tuple[Comparison, 
     known = min(found, key=lambda pair: pair[0])[1]
     by = max(known, key=lambda one: (min(one.n, ENOUGH), one.yardstick.strength, one.n))
     strongest = max(known, key=lambda one: (one.yardstick.strength, one.n))
-    return by, strongest if strongest.yardstick.strength > by.yardstick.strength else None
+    wider = [one for one in known if by.side == 0 and one.n > by.n and one.side != 0]
+    return (
+        by,
+        strongest if strongest.yardstick.strength > by.yardstick.strength else None,
+        max(wider, key=lambda one: (one.yardstick.strength, one.n), default=None),
+    )
 
 
 def _compared(what: What, stick: Yardstick, board: Board, method: Listed, rival: Listed) -> Comparison | None:

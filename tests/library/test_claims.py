@@ -189,6 +189,31 @@ def test_the_strongest_attack_on_enough_images_decides(tmp_path: Path, each: int
     assert (found.by.yardstick.strength > 0) != beyond
 
 
+@pytest.mark.parametrize(("strong", "answer", "wider"), [(0.5, "open", True), (0.8, "fails", False)])
+def test_more_images_are_heard_where_the_strongest_attack_is_undecided(
+    tmp_path: Path, strong: float, answer: str, wider: bool
+) -> None:
+    """PGD on 10,000 images says it holds; the ensemble on the first 1,000 decides, or does not."""
+    made = []
+    for name, method, weak, left in (("a", "b_mtard", 150, 0.5), ("b", "mtard", 100, strong)):
+        clean, hit = (tally(*(int(share * 250),) * 4, each=250) for share in (0.8, left))
+        whole = evaluation(clean, hit, plan=("table", "autoattack"))
+        many = {"measures": tuple(_tenfold(one) for one in figures(weak)["measures"])}
+        made.append(listed(tmp_path / name, card(name, method=method, evaluations=(whole,), **many)))
+    found = answered(verdict(W, made))
+    assert (found.answer, found.by.n, found.by.yardstick.strength > 0) == (answer, 1000, True)
+    assert (found.wider is not None) == wider
+    if found.wider is not None:
+        assert (found.wider.n, found.wider.side) == (10_000, 1)
+
+
+def _tenfold(one: Measure) -> Measure:
+    """The same shares of ten times as many images."""
+    ten = {key: getattr(one, key) * 10 for key in ("n", "correct")}
+    ten |= {key: tuple(10 * value for value in getattr(one, key)) for key in ("class_n", "class_correct")}
+    return one.model_copy(update=ten)
+
+
 def test_an_evaluation_that_spares_the_router_is_left_out(tmp_path: Path) -> None:
     clean, left = tally(*(200,) * 4, each=250), tally(*(100,) * 4, each=250)
     whole = {"evaluations": (evaluation(clean, left, plan=("table", "autoattack")),)}
