@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+POINTS = 6  # at which a line is looked at
+CROSSING = 60.0  # px² a point of a line inside another mark is worth
 
 
 @dataclass(frozen=True)
@@ -44,15 +48,17 @@ def place_labels(
     """One place per text, greedily, the most crowded marks first; `size` is the font's, px; keep_off: whatever else
     must stay readable.
 
-    Places are tried from the mark's right outwards; the first that touches nothing is taken, else the one that
-    covers least. Text widths are estimated, a little generously.
+    Places are tried from the mark's right outwards; the first that touches nothing, and whose line crosses no other
+    mark, is taken, else the one that covers least. Text widths are estimated, a little generously.
     """
     taken: dict[int, Placed] = {}
     for i in sorted(range(len(marks)), key=lambda i: -_crowd(marks, i)):
         others = [m for m in marks if m is not marks[i]]
         others += [*keep_off, *(p.box for p in taken.values())]
         candidates = _candidates(marks[i], 0.56 * size * len(texts[i]) + 4, 1.35 * size)
-        taken[i] = min(candidates, key=lambda c: (_cost(c[1], others, canvas), c[0]))[1]
+        beside = [m for m in marks if m is not marks[i]]
+        costs = {n: _cost(c, others, canvas) + _crossed(c, marks[i], beside) for n, c in candidates}
+        taken[i] = min(candidates, key=lambda c: (costs[c[0]], c[0]))[1]
     return [taken[i] for i in range(len(marks))]
 
 
@@ -95,3 +101,14 @@ def _cost(place: Placed, others: Sequence[Box], canvas: tuple[float, float]) -> 
     area = (place.box.right - place.box.left) * (place.box.top - place.box.bottom)
     # Leaving the canvas cuts the name off: worse than touching a neighbour.
     return round(sum(place.box.overlap(o) for o in others) + 4 * (area - inside), 3)
+
+
+def _crossed(place: Placed, mark: Box, others: Sequence[Box]) -> float:
+    """What it costs that the line from the mark to its name runs through other marks: it would seem to name them."""
+    if not place.leader:
+        return 0.0
+    x, y = _centre(mark)
+    start = min(1.0, (mark.right - mark.left) / 2 / max(math.hypot(place.dx, place.dy), 1.0))
+    shares = [start + (1 - start) * step / (POINTS - 1) for step in range(POINTS)]
+    line = [(x + share * place.dx, y + share * place.dy) for share in shares]
+    return CROSSING * sum(o.left < u < o.right and o.bottom < v < o.top for o in others for u, v in line)

@@ -151,3 +151,14 @@ def test_a_claim_is_an_open_mark_and_never_the_best() -> None:
     unranked = replace(claimed, claimed=False, ranked=False)
     assert "Best W-Robust: Brought" not in alt(tradeoff([*POINTS, unranked]))
     assert "Best W-Robust: Brought" in alt(tradeoff([*POINTS, replace(unranked, ranked=True)]))
+
+
+def test_a_line_to_a_name_runs_through_no_other_mark() -> None:
+    """Two marks close above one another under a lid: the lower one's name may not hang on a line through the upper."""
+    lower, upper = Box.around(200, 100, 20, 20), Box.around(200, 124, 20, 20)
+    around = [Box(100, 60, 188, 140), Box(212, 60, 300, 140), Box(188, 40, 212, 88)]
+    place, _ = place_labels([lower, upper], ["lower", "upper"], (400, 300), size=12, keep_off=around)
+    x, y = 200 + place.dx, 100 + place.dy
+    crossed = [share for share in range(1, 20) if upper.left < 200 + (x - 200) * share / 20 < upper.right
+               and upper.bottom < 100 + (y - 100) * share / 20 < upper.top]  # fmt: skip
+    assert not (place.leader and crossed)
