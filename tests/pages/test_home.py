@@ -231,10 +231,22 @@ def test_what_few_images_know_is_named_once():
 def test_what_the_intervals_are_of_is_said(monkeypatch, paired, said):
     monkeypatch.setattr(verdicts, "_measured", lambda by: "PGD-20")
     found = [
-        SimpleNamespace(by=SimpleNamespace(paired=known), claim=claim, beyond=None, unequal=(), against=0, doubted=())
+        SimpleNamespace(
+            by=SimpleNamespace(paired=known), claim=claim, beyond=None, wider=None, unequal=(), against=0, doubted=()
+        )
         for known, claim in zip(paired, (CLAIMS[2], CLAIMS[3]), strict=True)
     ]
     assert said in verdicts._remarks(found)[0]
+
+
+@pytest.mark.parametrize(("side", "word"), [(1, "better"), (-1, "worse")])
+def test_what_more_images_decide_under_a_weaker_attack_is_said(monkeypatch, side, word):
+    monkeypatch.setattr(verdicts, "_measured", lambda by: "PGD-20")
+    wider = SimpleNamespace(side=side, method=0.552, rival=0.56)
+    found = SimpleNamespace(by=SimpleNamespace(paired=True), claim=CLAIMS[0], beyond=None, wider=wider, unequal=(),
+                            against=0, doubted=())  # fmt: skip
+    told = verdicts._remarks([found])[1]
+    assert f"55.2 and 56.0 % on the PGD\\-20, {word} beyond chance" in told
 
 
 def retaught(zoo, name, clean, right):
