@@ -71,7 +71,8 @@ def _elsewhere(found: Shelf, task: Collection[str], here: Collection[str]) -> st
     if away:
         named = ", ".join(away[:MOST_NAMED]) + " …" * (len(away) > MOST_NAMED)
         told.append(f"Measured on other images or another budget, so on a board of their own: {named}.")
-    others = [f"{found.task_titles()[kind]} ({len(names)})" for kind, names in found.tasks().items() if names != task]
+    called = found.task_titles()
+    others = [f"{called[kind]} ({len(names)})" for kind, names in found.tasks().items() if names != task]
     if others:
         told.append(f"Networks for other images: {', '.join(others)}; switch Images to see them.")
     return " ".join(told)

@@ -13,7 +13,7 @@ from pages.ui.served import Served, Shelf, Subject, fitting, shelf, test_images,
 from robust_core.evaluation.scores import task_of
 
 # What says most at first sight, where it is there: a hardened network, a plain one, a picture on which they part.
-PREFERRED = ("pgd_at", "aw_net")
+PREFERRED = ("pgd_at", "pgd_at_mixed", "aw_net")
 PLAIN = "standard"
 FIRST_IMAGE = 9
 _TASK = "w_task"
