@@ -75,8 +75,8 @@ def _turn(found: Shelf) -> None:
 
 def pick_rival(found: Shelf, first: Served) -> Served | None:
     """A second network on the same task, or None."""
-    titles = found.titles()
     alike = [n for n, s in found.nets.items() if n != first.name and same_task(s, first)]
+    titles = found.titles(alike)
     options = {"none": "none"} | {name: titles[name] for name in alike}
     plain = next((name for name in alike if name.endswith(f"/{PLAIN}")), "none")
     name = link.select("Beside it", options, "versus", plain, disabled=not alike)
