@@ -147,13 +147,14 @@ def default_choice(every: Sequence[Row]) -> list[str]:
     return [one.name for one in every[:FIRST]]
 
 
-def toggle(shown: Shown, name: str) -> None:
-    """Chooses a network, or no longer; the last one stays."""
-    chosen = [one for one in shown.chosen if one != name]
-    if name not in shown.chosen and len(chosen) < MOST:
-        chosen.append(name)
+def choose(shown: Shown, wanted: Mapping[str, bool]) -> None:
+    """Chooses networks, or no longer; the last one stays, and more than fit do not come in."""
+    # What is chosen by now, not when the table was drawn: a click before that may have come between.
+    before = link.read("models", list(shown.chosen), link.some_of(shown.titles(), MOST))
+    chosen = [name for name in before if wanted.get(name, True)]
+    chosen += [name for name, on in wanted.items() if on and name not in before]
     if chosen:
-        link.write_several("models", chosen)
+        link.write_several("models", chosen[:MOST])
 
 
 def add(shown: Shown, name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui.board import Cell, show_board
-from pages.ui.compare_cards import MOST, Shown, measure_costs, order_by, toggle, untimed
+from pages.ui.compare_cards import MOST, Shown, choose, measure_costs, order_by, untimed
 from pages.ui.frame import colours, verbatim
 from robust_core.cards import Figure, Tally
 from robust_core.evaluation.cost import Cost
@@ -67,7 +67,7 @@ def table(shown: Shown) -> None:
         return
     show_board(columns, rows, sort=shown.sort, backwards=shown.backwards, full=len(shown.chosen) >= MOST, key="board",
                style=colours(), on_sort=lambda key: order_by(shown, key),
-               on_toggle=lambda name: toggle(shown, name))  # fmt: skip
+               on_want=lambda wanted: choose(shown, wanted))  # fmt: skip
     told = about(shown.rows, shown.board, shown.yardstick, shown.sort, shown.filters)
     told += ["Shown the other way round: the best last" if shown.sort in JUDGES else "Shown the other way round"] * (
         shown.backwards

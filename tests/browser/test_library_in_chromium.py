@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.waiting import until_address
 from tests.library.test_weights import saved, state
 
 pytestmark = pytest.mark.browser
@@ -38,7 +39,7 @@ def test_a_row_is_chosen_taken_along_deleted_and_taken_back(shelf, page, tmp_pat
     box = page.get_by_test_id("stDataFrame").locator("canvas").first.bounding_box()
     page.mouse.click(box["x"] + 17, box["y"] + box["height"] - 17)  # the last row's mark
     page.get_by_text(NAME, exact=True).wait_for()
-    assert "model=toys" in page.url
+    until_address(page, "model=toys")
     with page.expect_download() as coming:
         page.get_by_role("button", name="Take along").click()
     coming.value.save_as(tmp_path / "toy.zip")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-import time
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.browser.waiting import until, until_address
 
 pytestmark = pytest.mark.browser
 
@@ -15,14 +16,6 @@ pytestmark = pytest.mark.browser
 def ready(page):
     page.wait_for_selector(".player canvas")
     page.wait_for_selector('[data-testid="stStatusWidget"]', state="detached")
-
-
-def until(condition, seconds=60):
-    """Polls from here: a busy machine starves the browser's own timers."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come true in time"
-        time.sleep(0.05)
 
 
 def step(page):
@@ -40,8 +33,8 @@ def test_deep_link_and_a_change_of_eps(server, page):
     assert "0.0500" in told(page)[1]
     page.get_by_role("slider", name="ε").press("ArrowRight")
     page.get_by_text("max|δ| = 0.0550").wait_for()
-    assert "eps=0.055" in page.url
-    assert "index=5" in page.url
+    until_address(page, "eps=0.055")
+    until_address(page, "index=5")
 
 
 def test_scrubbing_moves_everything_and_asks_the_server_nothing(server, page):
@@ -150,7 +143,7 @@ def test_a_thumbnail_is_a_click_away(server, page):
     page.get_by_text("test image 3,").wait_for()
     ready(page)
     assert page.locator(".player canvas").first.evaluate("c => c.toDataURL()") != before
-    assert "index=3" in page.url
+    until_address(page, "index=3")
 
 
 def test_a_click_on_homes_scatter_opens_that_network(server, page):
@@ -164,8 +157,8 @@ def test_a_click_on_homes_scatter_opens_that_network(server, page):
     at = page.locator(".js-plotly-plot .point").nth(names.index("fashion_mnist/standard")).bounding_box()
     page.mouse.click(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
     ready(page)
-    assert "/Perturb" in page.url
-    assert "index=4" in page.url
+    until_address(page, "/Perturb")
+    until_address(page, "index=4")
     assert "Standard" in page.locator(".lane header").inner_text()
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import time
 
 import pytest
 
+from tests.browser.waiting import until, until_address
 from tests.pages.routers import AW, stir
 
 pytestmark = pytest.mark.browser
@@ -63,7 +63,7 @@ def test_a_cell_opens_its_filter_by_mouse_and_by_keyboard(routed, page):
     box = cells.bounding_box()
     page.mouse.click(box["x"] + box["width"] * 2.5 / 32, box["y"] + box["height"] / 2)
     page.get_by_text("layer2.0.conv1, filter 2").wait_for()
-    assert "filter=layer2.0.conv1" in page.url
+    until_address(page, "filter=layer2.0.conv1")
     cells.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
@@ -87,10 +87,3 @@ def test_a_click_on_a_ribbon_lists_its_images(routed, page):
     other.evaluate("one => one.dispatchEvent(new MouseEvent('click', {bubbles: true}))")
     page.locator("strong", has_text=told).wait_for()
     until(lambda: page.locator(".rl-list img").count() == min(int(told.split(" ")[0]), 60))
-
-
-def until(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come true in time"
-        time.sleep(0.05)

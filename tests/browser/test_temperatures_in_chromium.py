@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from robust_core import checkpoints
-from tests.browser.test_train_in_chromium import until
+from tests.browser.waiting import until, until_address
 
 pytestmark = pytest.mark.browser
 SHIPPED = Path(checkpoints.__file__).parents[1] / "checkpoints" / "fashion_mnist"
@@ -52,7 +52,7 @@ def test_the_epoch_is_scrubbed_and_the_label_softened(taught, page):
     at_the_end = bars(page)
     page.get_by_role("slider", name="Epoch").press("Home")
     until(lambda: f"epoch 1 of {last}" in heading.inner_text() and bars(page) != at_the_end)
-    assert "epoch=1" in page.url
+    until_address(page, "epoch=1")
     page.get_by_role("slider", name="Epoch").press("End")
     until(lambda: f"epoch {last} of {last}" in heading.inner_text() and bars(page) == at_the_end)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
+
+from tests.browser.waiting import until, until_address
 
 pytestmark = pytest.mark.browser
 RECIPE = """title = "Watched"
@@ -15,14 +15,6 @@ attack = { name = "pgd", eps = 0.1, steps = 1 }
 schedule = { epochs = 3, batch_size = 100, lr = 0.1 }
 validation = { attack = { name = "pgd", eps = 0.1, steps = 1 } }
 """
-
-
-def until(condition, seconds=90):
-    """Polls from here: a busy machine starves the browser's own timers."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come true in time"
-        time.sleep(0.05)
 
 
 def step(page) -> int:
@@ -47,7 +39,7 @@ def test_start_watch_leave_come_back_and_open_in_perturb(server, chromium, page)
     page.get_by_role("button", name="Start training").focus()
     page.keyboard.press("Enter")
     page.locator(".rl-facts .running").wait_for()
-    assert "watch=watched" in page.url
+    until_address(page, "watch=watched")
     until(lambda: step(page) > 0)
     chart = page.locator('[data-testid="stEChartsChart"] canvas').first
     chart.wait_for()

@@ -16,7 +16,8 @@ from robust_core.training.record import read_record
 from robust_core.training.run import Run
 from robust_core.training.status import look
 from tests.browser.serving import free_port, serving
-from tests.browser.test_train_in_chromium import RECIPE, step, until
+from tests.browser.test_train_in_chromium import RECIPE, step
+from tests.browser.waiting import until
 from tests.pages.conftest import make_zoo
 
 pytestmark = pytest.mark.browser

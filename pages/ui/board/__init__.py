@@ -27,7 +27,7 @@ def show_board(
     backwards: bool,
     full: bool,
     on_sort: Callable[[str], None],
-    on_toggle: Callable[[str], None],
+    on_want: Callable[[dict[str, bool]], None],
     style: str,
     key: str,
 ) -> None:
@@ -35,7 +35,8 @@ def show_board(
     high; more: a line or several).
 
     sort: the column that orders them, the best first, backwards the best last. full: no more can be chosen. on_sort
-    gets a column's key, on_toggle a row's id. style: CSS variables of the theme's colours.
+    gets a column's key; on_want the boxes that the visitor has set, a row's id → chosen or not. style: CSS variables
+    of the theme's colours.
     """
 
     def sorted_() -> None:
@@ -43,11 +44,15 @@ def show_board(
         if wanted in {column["key"] for column in columns if column.get("sorts")}:
             on_sort(str(wanted))
 
-    def toggled() -> None:
-        wanted = st.session_state[key].toggled
-        if wanted in {row["id"] for row in rows}:
-            on_toggle(str(wanted))
+    answered = f"{key}_answered"  # the last of the visitor's turns that has been dealt with
+
+    def wanted() -> None:
+        match st.session_state[key].wanted:
+            case {"turn": int(turn), "boxes": [*boxes]}:
+                st.session_state[answered] = turn
+                known = {row["id"] for row in rows}
+                on_want({name: bool(on) for name, on in boxes if name in known})
 
     data = {"columns": list(columns), "rows": list(rows), "sort": sort, "backwards": backwards, "full": full,
-            "style": style}  # fmt: skip
-    _mount(key=key, data=data, on_sorted_change=sorted_, on_toggled_change=toggled)
+            "style": style, "answered": st.session_state.get(answered, 0)}  # fmt: skip
+    _mount(key=key, data=data, on_sorted_change=sorted_, on_wanted_change=wanted)

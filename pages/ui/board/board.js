@@ -9,32 +9,49 @@ export default function (component) {
     if (kind) one.className = kind;
     return one;
   };
-  // What had the focus keeps it when the table is drawn anew.
+  // Headings, rows and boxes stay the same elements when the table is drawn anew: a click that is under way while new
+  // figures arrive would be lost with the element it began on. And what had the focus keeps it.
+  const kept = (board.kept ??= new Map());
+  const keep = (name, made) => kept.get(name) ?? (kept.set(name, made()), kept.get(name));
+  const place = (parent, children) => {
+    children.forEach((one, k) => parent.children[k] === one || parent.insertBefore(one, parent.children[k] ?? null));
+    while (parent.children.length > children.length) parent.lastElementChild.remove();
+  };
   const root = board.getRootNode();
   const focused = root.activeElement?.dataset?.focus;
 
-  const head = make("tr");
-  const corner = make("th");
-  corner.append(make("span", "chosen", "unseen"));
-  head.append(corner);
-  for (const column of data.columns) {
-    const th = make("th", undefined, column.kind);
+  const head = keep("head", () => make("tr"));
+  const corner = keep("corner", () => {
+    const th = make("th");
+    th.append(make("span", "chosen", "unseen"));
+    return th;
+  });
+  place(head, [corner, ...data.columns.map((column) => {
+    const th = keep(`column ${column.key}`, () => make("th"));
+    th.className = column.kind ?? "";
     th.scope = "col";
     th.title = column.help ?? "";
-    if (column.sorts) {
-      const button = make("button", column.label);
-      button.type = "button";
-      button.dataset.focus = `sort ${column.key}`;
-      const on = column.key === data.sort;
-      const up = Boolean(column.low) !== Boolean(data.backwards);
-      if (on) th.setAttribute("aria-sort", up ? "ascending" : "descending");
-      button.append(make("i", on ? (up ? "▲" : "▼") : ""));
-      button.onclick = () => setTriggerValue("sorted", column.key);
-      th.append(button);
-    } else th.textContent = column.label;
-    head.append(th);
-  }
-  board.querySelector("thead").replaceChildren(head);
+    th.removeAttribute("aria-sort");
+    if (!column.sorts) {
+      th.textContent = column.label;
+      return th;
+    }
+    const button = keep(`sort ${column.key}`, () => {
+      const one = make("button", column.label);
+      one.type = "button";
+      one.dataset.focus = `sort ${column.key}`;
+      one.append(make("i", ""));
+      return one;
+    });
+    const on = column.key === data.sort;
+    const up = Boolean(column.low) !== Boolean(data.backwards);
+    if (on) th.setAttribute("aria-sort", up ? "ascending" : "descending");
+    button.lastElementChild.textContent = on ? (up ? "▲" : "▼") : "";
+    button.onclick = () => setTriggerValue("sorted", column.key);
+    place(th, [button]);
+    return th;
+  })]);
+  place(board.querySelector("thead"), [head]);
 
   const draw = (cell) => {
     const td = make("td", undefined, cell.kind);
@@ -58,19 +75,34 @@ export default function (component) {
     }
     return td;
   };
-  board.querySelector("tbody").replaceChildren(...data.rows.map((row) => {
-    const tr = make("tr", undefined, [row.chosen && "chosen", row.muted && "muted"].filter(Boolean).join(" "));
-    const box = make("input");
-    box.type = "checkbox";
-    box.checked = row.chosen;
-    box.disabled = data.full && !row.chosen;
-    box.dataset.focus = `row ${row.id}`;
+  // What the boxes were set to and the server has not answered: sent as a whole, so that of clicks in quick succession
+  // none is lost, and shown until it is answered, if only by a refusal.
+  const wanted = (board.wanted ??= new Map());
+  for (const [id, one] of wanted) if (one.turn <= data.answered) wanted.delete(id);
+  board.turn = Math.max(board.turn ?? 0, data.answered);
+  place(board.querySelector("tbody"), data.rows.map((row) => {
+    const tr = keep(`row ${row.id}`, () => make("tr"));
+    tr.className = [row.chosen && "chosen", row.muted && "muted"].filter(Boolean).join(" ");
+    const box = keep(`box ${row.id}`, () => {
+      const one = make("input");
+      one.type = "checkbox";
+      one.dataset.focus = `row ${row.id}`;
+      return one;
+    });
+    box.checked = wanted.get(row.id)?.on ?? row.chosen;
+    box.disabled = data.full && !box.checked;
     box.setAttribute("aria-label", `compare ${row.title}`);
     box.title = box.disabled ? "as many as fit are chosen; take one away first" : "compare it below";
-    box.onchange = () => setTriggerValue("toggled", row.id);
-    const first = make("td");
-    first.append(box);
-    tr.append(first, ...row.cells.map(draw));
+    box.onchange = () => {
+      wanted.set(row.id, { on: box.checked, turn: ++board.turn });
+      setTriggerValue("wanted", { turn: board.turn, boxes: [...wanted].map(([id, one]) => [id, one.on]) });
+    };
+    const first = keep(`first ${row.id}`, () => {
+      const td = make("td");
+      td.append(box);
+      return td;
+    });
+    place(tr, [first, ...row.cells.map(draw)]);
     tr.children[1].scope = "row";
     return tr;
   }));

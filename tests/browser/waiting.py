@@ -1,0 +1,22 @@
+"""Waiting for what a page comes to, polled from here: a busy machine starves the browser's own timers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+
+def until(condition: Callable[[], bool], seconds: float = 90) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come true in time"
+        time.sleep(0.05)
+
+
+def address(page: object) -> str:
+    """What stands in the address bar now: page.url is only as new as the last answer that the browser gave."""
+    return page.evaluate("location.href")
+
+
+def until_address(page: object, *parts: str) -> None:
+    until(lambda: all(part in address(page) for part in parts))
