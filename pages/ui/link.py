@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
+from urllib.parse import parse_qsl
 
 import streamlit as st
 
@@ -24,11 +25,17 @@ def arrive(page: str) -> None:
         return
     st.session_state[_PAGE] = page
     kept = _values()
-    said = {key: st.query_params[key] for key in st.query_params}
-    kept.update({key: text for key, text in said.items() if len(text) <= LISTS.get(key, MOST)})
+    kept.update(_short({key: st.query_params[key] for key in st.query_params}))
     missing = {key: text for key, text in kept.items() if st.query_params.get(key) != text}
     if missing:
         st.query_params.update(missing)
+
+
+def return_to(query: str) -> None:
+    """Takes an address that the visitor has gone back or forward to on the same page: what it leaves out is the default."""
+    kept = _values()
+    kept.clear()
+    kept.update(_short(dict(parse_qsl(query.removeprefix("?"), keep_blank_values=True, max_num_fields=MOST))))
 
 
 def read(key: str, default: T, parse: Callable[[str], T | None]) -> T:
@@ -193,6 +200,10 @@ def _changed(key: str, widget: str, default: object) -> None:
             key,
             str(int(value)) if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value),
         )
+
+
+def _short(said: Mapping[str, str]) -> dict[str, str]:
+    return {key: text for key, text in said.items() if len(text) <= LISTS.get(key, MOST)}
 
 
 def _values() -> dict[str, str]:
