@@ -32,7 +32,7 @@ def arrive(page: str) -> None:
 
 
 def return_to(query: str) -> None:
-    """Takes an address that the visitor has gone back or forward to on the same page: what it leaves out is the default."""
+    """Takes an address gone back or forward to on the same page: what it leaves out is the default."""
     kept = _values()
     kept.clear()
     kept.update(_short(dict(parse_qsl(query.removeprefix("?"), keep_blank_values=True, max_num_fields=MOST))))

@@ -1,4 +1,5 @@
-"""Perturb's picture: from the gallery, by chance, uploaded, or drawn. What a visitor brings stays in their session."""
+"""Perturb's picture: from the gallery, by chance, uploaded, or drawn. What a visitor brings stays in their session,
+and goes along from page to page."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pages.ui import gallery, link, pickers
-from pages.ui.frame import guarded
+from pages.ui.frame import guarded, verbatim
 from pages.ui.pictures import data_url
 from pages.ui.served import Served, Subject, fitting
 from pages.ui.sketch import sketch
@@ -15,6 +16,7 @@ from robust_core import charts, data
 
 SOURCES = {"gallery": "Gallery", "upload": "Upload", "draw": "Draw"}
 TYPES = ["png", "jpg", "jpeg", "gif", "bmp", "webp", "tif", "tiff", "ppm", "pgm"]
+_UPLOADED = "own_upload"  # name and content of the last one: it goes along from page to page
 
 
 def pick_subject(net: Served) -> Subject | None:
@@ -56,11 +58,22 @@ def _from_gallery(net: Served, bar: st.delta_generator.DeltaGenerator) -> Subjec
 def _uploaded(net: Served) -> Tensor | None:
     channels, height, width = net.card.image_shape
     told = f"Up to 20 MB, fitted into {width} × {height} pixels. Kept in memory for you alone, gone when you leave."
-    file = st.file_uploader("A picture of yours", type=TYPES, key="upload", help=told)
-    if file is None:
+    file = st.file_uploader("A picture of yours", type=TYPES, key="upload", help=told, on_change=_forget)
+    if file is not None:
+        st.session_state[_UPLOADED] = (file.name, file.getvalue())
+    if _UPLOADED not in st.session_state:
         st.caption(told)
         return None
-    return data.read_image(file.getvalue(), size=(height, width), channels=channels, name=file.name)
+    name, content = st.session_state[_UPLOADED]
+    if file is None:  # brought on another page, or before the gallery was looked at: the field there is empty again
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(verbatim(f"Your picture {name} has come along."))
+            st.button("Forget it", key="upload_forget", icon=":material/close:", type="tertiary", on_click=_forget)
+    return data.read_image(content, size=(height, width), channels=channels, name=name)
+
+
+def _forget() -> None:
+    st.session_state.pop(_UPLOADED, None)
 
 
 def _drawn(net: Served) -> Tensor | None:

@@ -193,6 +193,12 @@ def test_a_drawing_is_attacked_stroke_by_stroke(server, page):
     drawn = first.evaluate("c => c.toDataURL()")
     page.get_by_role("button", name="Start from the gallery picture").click()
     until(lambda: first.evaluate("c => c.toDataURL()") != drawn)
+    # And it comes along: the other page's paper has it, and its route is followed without a further stroke.
+    paper = page.locator(".paper")
+    drawn = paper.evaluate("c => c.toDataURL()")
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Routing").click()
+    page.wait_for_selector(".routes canvas")
+    until(lambda: paper.evaluate("c => c.toDataURL()") == drawn)
 
 
 def test_own_pictures_are_not_another_visitors(server, chromium, page):

@@ -175,6 +175,18 @@ def test_an_own_picture_is_followed(open_page):
     assert len(maps(healthy(app))["index"]) == 4
 
 
+def test_an_own_picture_comes_along_and_may_be_forgotten(open_page):
+    buffer = io.BytesIO()
+    Image.new("L", (40, 40), 120).save(buffer, "PNG")
+    app = open_page("pages/1_Perturb.py", model=AW, versus="none", source="upload", **QUICK)
+    app.file_uploader[0].upload("mine_*.png", buffer.getvalue(), "image/png").run()
+    healthy(app.switch_page(ROUTING).run())
+    assert len(maps(app)["index"]) > 1
+    assert r"mine\_\*\.png has come along" in captions(app)
+    app.button(key="upload_forget").click().run()
+    assert maps(healthy(app)) is None
+
+
 def test_perturb_offers_them_when_every_network_routes(open_page):
     alone = healthy(open_page("pages/1_Perturb.py", model=AW, versus="none", attack="path_clean", steps_path_clean="2"))
     assert alone.selectbox(key="w_attack").value == "path_clean"

@@ -24,17 +24,21 @@ _mount = st.components.v2.component(
 def sketch(*, size: tuple[int, int], channels: int, base: str, key: str) -> bytes | None:
     """The drawing as PNG bytes, None before the first stroke. size: (height, width) in pixels of the image set.
 
-    base: the picture to start from on demand, as a data URL. Raises UserError where what came back is no PNG.
+    base: the picture to start from on demand, as a data URL. What was drawn last, on another page or
+    for a network of other images, is on this paper too. Raises UserError where what came back is no PNG.
     """
+    kept = f"{key}_kept"
+    last = st.session_state.get(kept)
     drawn = _mount(
         key=key,
-        data={"height": size[0], "width": size[1], "colour": channels == 3, "base": base},
+        data={"height": size[0], "width": size[1], "colour": channels == 3, "base": base, "kept": last},
         default={"png": None},
         on_png_change=lambda: None,
     )
-    if not drawn.png:
+    last = st.session_state[kept] = drawn.png or last
+    if not last:
         return None
     try:
-        return base64.b64decode(str(drawn.png).removeprefix(_START), validate=True)
+        return base64.b64decode(str(last).removeprefix(_START), validate=True)
     except binascii.Error as error:
         raise UserError("the drawing did not arrive whole; draw one more stroke") from error

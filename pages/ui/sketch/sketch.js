@@ -24,11 +24,12 @@ function create(root) {
   paper.onpointerup = paper.onpointercancel = () => { if (last) { last = null; give(); } };
   find(".undo").onclick = () => { const before = past.pop(); if (before) { pen.putImageData(before, 0, 0); give(); } };
   find(".clear").onclick = () => { keep(); blank(); give(); };
-  find(".base").onclick = () => {
+  const lay = (url, then) => {
     const image = new Image();
-    image.onload = () => { keep(); pen.imageSmoothingEnabled = false; pen.drawImage(image, 0, 0, paper.width, paper.height); give(); };
-    image.src = data.base;
+    image.onload = () => { keep(); pen.imageSmoothingEnabled = false; pen.drawImage(image, 0, 0, paper.width, paper.height); then(); };
+    image.src = url;
   };
+  find(".base").onclick = () => lay(data.base, give);
   return (next, setStateValue) => {
     const fresh = !data || data.width !== next.width || data.height !== next.height || data.colour !== next.colour;
     data = next; send = setStateValue;
@@ -36,6 +37,7 @@ function create(root) {
     paper.width = data.width; paper.height = data.height;
     past.length = 0;
     blank();
+    if (data.kept) lay(data.kept, () => {});
     const all = data.colour ? COLOURS : GREYS;
     ink = all[0];
     inks.replaceChildren(...all.map((colour) => {
