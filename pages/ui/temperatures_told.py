@@ -62,8 +62,8 @@ def _intro(run: Watched, told: Story) -> str:
     if words is None or (run.method == "absld" and len(told.epochs) and not told.soft_labelled):
         return (
             f"{run.title} was taught by hard labels, so it has no temperatures: what there is to see is how its "
-            "classes fared. “Fair temperatures” on the [Train](Train) page makes a run with them within minutes; "
-            "`python -m robust_core train recipes/zoo/fashion_mnist_absld.toml` one on all of Fashion-MNIST."
+            "classes fared. “Fair temperatures” on the [Train](Train) page makes a run with them within minutes; the "
+            "`…_absld.toml` among the recipes of the zoo make them on whole sets of images."
         )
     return words
 

@@ -14,7 +14,7 @@ CLAIM = "as an imported card claims, not measured here"
 Interval = tuple[float, float]  # lower, upper, in [0, 1]
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "pentagon", "hexagram", "cross", "star")
-OBJECTIVES = ("adversarial", "standard", "trades", "mtard", "b_mtard", "absld", "rslad", "fair_rslad")
+OBJECTIVES = ("adversarial", "standard", "trades", "mtard", "b_mtard", "absld", "rslad", "fair_rslad", "ard")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,8 @@ class Checkpoint:
 
 def method_colour(method: str, look: Theme) -> str:
     """The colour of an objective, the same on every page; one nobody listed is grey."""
-    return look.categories[OBJECTIVES.index(method)] if method in OBJECTIVES else look.muted
+    colours = (*look.categories, look.ink)
+    return colours[OBJECTIVES.index(method)] if method in OBJECTIVES else look.muted
 
 
 def architecture_symbol(architecture: str) -> str:
