@@ -25,4 +25,5 @@ with guarded():
     below(shown)
 st.markdown("### Take it home")
 with guarded("Report"):
-    take(shown, lambda: compare_classes.section(shown), points_of(shown), names_on(shown))
+    points = points_of(shown)
+    take(shown, lambda: compare_classes.section(shown), points, names_on(shown, points))

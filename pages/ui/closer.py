@@ -1,8 +1,8 @@
-"""A crowd of robust networks looked at alone, where fragile ones far below them make the scale."""
+"""A crowd of robust networks, where fragile ones far below them make the scale: looked at alone, or named in part."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 from pages.ui import link
@@ -10,6 +10,9 @@ from robust_core import charts
 
 CROWD = 6  # robust networks from which on they may be looked at alone
 APART = 0.3  # how far above the others, in robust accuracy, they must lie
+
+
+NAMED_IN_PART = "Of the crowd above, only those that none beats in both are named, and what is chosen"
 
 
 def closer(points: Sequence[charts.Checkpoint]) -> list[charts.Checkpoint]:
@@ -20,6 +23,17 @@ def closer(points: Sequence[charts.Checkpoint]) -> list[charts.Checkpoint]:
     views = {"all": f"All {len(every)}", "robust": f"The {len(crowd)} robust ones, closer"}
     chosen = link.segments("Which networks", views, "near", "all", label_visibility="collapsed")
     return crowd if chosen == "robust" else every
+
+
+def named(points: Sequence[charts.Checkpoint], chosen: Collection[str]) -> list[str]:
+    """Whose names are written: where a crowd lies in one spot, only its best, and what is chosen."""
+    crowd = _crowd(points)
+    front = {one.id for one in crowd if not any(_beats(other, one) for other in crowd)}
+    return [one.id for one in points if one not in crowd or one.id in front or one.id in chosen]
+
+
+def _beats(one: charts.Checkpoint, other: charts.Checkpoint) -> bool:
+    return one.clean >= other.clean and one.robust >= other.robust and one.w_robust > other.w_robust
 
 
 def _crowd(points: Sequence[charts.Checkpoint]) -> list[charts.Checkpoint]:

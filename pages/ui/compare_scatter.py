@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.ui import link
-from pages.ui.closer import closer
+from pages.ui.closer import NAMED_IN_PART, closer, named
 from pages.ui.compare_cards import Shown, add
 from pages.ui.frame import look, show, verbatim
 from pages.ui.memory import remember
@@ -22,18 +22,19 @@ BEST = 5
 
 def pictures(shown: Shown) -> None:
     """Side by side, from the cards alone."""
-    every, named = points_of(shown), names_on(shown)
+    every = points_of(shown)
     selected = link.read("model", "", lambda text: text if text in shown.listed else None) or None
     points = closer(every)
+    names = names_on(shown, points)
     with st.container(key="wrap_pictures"):
         left, right = st.columns([11, 9], gap="large")
     with left:
         st.markdown("#### Clean against robust")
-        chart = _drawn("tradeoff", points, selected, named)
+        chart = _drawn("tradeoff", points, selected, names)
         show(chart, "compare_tradeoff", on_select=_clicked(shown, "compare_tradeoff"), selection_mode="points")
     with right:
         st.markdown("#### The worst class against all")
-        chart = _drawn("worst" if points == every else "worst, closer", points, selected, named)
+        chart = _drawn("worst" if points == every else "worst, closer", points, selected, names)
         show(chart, "compare_worst", on_select=_clicked(shown, "compare_worst"), selection_mode="points")
     absent = [one.title for one in shown.rows if one.w_robust is None]
     told = ["A click chooses a network. Dotted: equal W = ½ clean + ½ robust. Whiskers: 95 % (Wilson)."]
@@ -44,8 +45,10 @@ def pictures(shown: Shown) -> None:
         told.append(f"Of fewer images than the others, and not ranked: {_some(few)}.")
     if absent:
         told.append(f"Not measured so, and not drawn: {_some(absent)}.")
-    if len(every) > len(named):
-        told.append(f"{len(every)} networks; names of the chosen and of the best only.")
+    if len(points) > MANY:
+        told.append(f"{len(points)} networks; names of the chosen and of the best only.")
+    elif len(points) > len(names):
+        told.append(f"{NAMED_IN_PART}.")
     st.caption(verbatim(" ".join(told)))
 
 
@@ -53,20 +56,20 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:8]) + " …" * (len(names) > 8)
 
 
-def _drawn(which: str, points: list[charts.Checkpoint], selected: str | None, named: list[str]) -> go.Figure:
+def _drawn(which: str, points: list[charts.Checkpoint], selected: str | None, names: list[str]) -> go.Figure:
     """Drawn once as long as nothing in it changes."""
     now = look()
 
     def compute() -> go.Figure:
         if which != "tradeoff":
             return charts.worst_against_average(
-                points, selected, named=named, closer=which == "worst, closer", look=now, width=540, height=430
+                points, selected, named=names, closer=which == "worst, closer", look=now, width=540, height=430
             )
-        chart = charts.tradeoff(points, selected, named=named, look=now, width=700, height=430)
+        chart = charts.tradeoff(points, selected, named=names, look=now, width=700, height=430)
         # In half a page the legend needs a line of its own above the chart's remark.
         return chart.update_layout(legend={"y": 1.07}, margin={"t": 44})
 
-    return remember(("compared", which, tuple(points), selected, tuple(named), now.name), compute, private=False)
+    return remember(("compared", which, tuple(points), selected, tuple(names), now.name), compute, private=False)
 
 
 def points_of(shown: Shown) -> list[charts.Checkpoint]:
@@ -75,10 +78,12 @@ def points_of(shown: Shown) -> list[charts.Checkpoint]:
     return [_point(one, titles[one.name]) for one in shown.rows if one.w_robust is not None]
 
 
-def names_on(shown: Shown) -> list[str]:
-    """Whose names are written: everybody's where they are few, else the chosen and the best."""
+def names_on(shown: Shown, points: Sequence[charts.Checkpoint]) -> list[str]:
+    """Whose names are written: where hundreds are drawn, those of the chosen and of the best."""
+    if len(points) <= MANY:
+        return named(points, shown.chosen)
     best = [one.name for one in shown.every if one.w_robust is not None]
-    return best if len(best) <= MANY else list(dict.fromkeys([*shown.chosen, *best[:BEST]]))
+    return list(dict.fromkeys([*shown.chosen, *best[:BEST]]))
 
 
 def _point(one: Row, title: str) -> charts.Checkpoint:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 import streamlit as st
 
 from pages.ui import link
-from pages.ui.closer import closer
+from pages.ui.closer import NAMED_IN_PART, closer, named
 from pages.ui.frame import look, show
 from pages.ui.served import Shelf
 from robust_core import charts
@@ -30,15 +30,17 @@ def tradeoff(found: Shelf, selected: str) -> None:
     here = {name: found.nets[name] for name in task if boards[name] in ((), board or _commonest(found, boards))}
     titles = found.titles(here)
     points = [_point(name, titles[name], served.card) for name, served in here.items()]
-    drawn = [point for point in points if point is not None]
-    drawn = closer(drawn)
-    chart = charts.tradeoff(drawn, selected, look=look(), width=640, height=450)
+    drawn = closer([point for point in points if point is not None])
+    names = named(drawn, [selected])
+    chart = charts.tradeoff(drawn, selected, named=names, look=look(), width=640, height=450)
     # In half a page the legend needs a line of its own above the chart's remark.
     chart.update_layout(legend={"y": 1.07}, margin={"t": 44})
     event = show(chart, "tradeoff", on_select="rerun", selection_mode="points")
     clicked = [p["customdata"][0] for p in event.selection.points if p.get("customdata")]
     if clicked and clicked[0] in found.nets:
         open_perturb(clicked[0])
+    if len(names) < len(drawn):
+        st.caption(f"{NAMED_IN_PART}.")
     if any(point.claimed for point in drawn):
         st.caption(f"Open marks: {CLAIM}; Compare does not rank them.")
     missing = [titles[name] for name, point in zip(here, points, strict=True) if point is None]

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from pages.ui import compare_cards, compare_table, link, served
-from robust_core import checkpoints
+from pages.ui.closer import named
+from robust_core import charts, checkpoints
 from robust_core.attacks import AttackSettings
 from robust_core.cards import Card, Doubt, Doubts
 from robust_core.checkpoints import CARD, WEIGHTS, write_card
@@ -243,3 +244,11 @@ def test_the_robust_ones_closer_in_both_pictures(zoo, open_page):
         assert len(crowd) == 7
     closer = chart(open_page(COMPARE, near="robust"), "compare_worst")
     assert closer["layout"]["xaxis"]["range"][0] > 0
+
+
+def test_of_a_crowd_only_its_best_and_the_chosen_are_named():
+    crowd = [charts.Checkpoint(id=f"n{k}", name=f"n{k}", clean=0.8 + k / 100, robust=0.7) for k in range(6)]
+    fragile = charts.Checkpoint(id="frail", name="frail", clean=0.9, robust=0.01)
+    robust = charts.Checkpoint(id="hard", name="hard", clean=0.7, robust=0.75)
+    assert named([*crowd, fragile, robust], ["n2"]) == ["n2", "n5", "frail", "hard"]
+    assert named(crowd, []) == [one.id for one in crowd]  # nothing makes the scale but they themselves

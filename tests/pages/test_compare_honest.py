@@ -171,7 +171,9 @@ def test_a_hostile_card_in_the_report_is_text(tmp_path):
     shown = shown_of(tmp_path, twins)
     figure = go.Figure().update_layout(meta={"alt": evil})
     computed = [compare_take.Section(title=evil, figures=[figure], told=[evil])]
-    text = compare_take.html_report(shown, compare_classes.section(shown), points_of(shown), names_on(shown), computed)
+    text = compare_take.html_report(
+        shown, compare_classes.section(shown), points_of(shown), names_on(shown, points_of(shown)), computed
+    )
     assert "<img src=x" not in text
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)" in text
