@@ -24,7 +24,8 @@ class Frozen:
 
     The view is an eval-mode Classifier whose parameters need no gradient; gradients reach its input alone.
     A network whose modules declare no norms is copied as it is, in eval mode.
-    dtype: of weights and activations; bfloat16 is quick where the machine has it. Images and answers stay float32.
+    dtype: of weights and activations; bfloat16 is quick where the machine has it, its images and answers stay
+    float32; float64 is for telling rounding from error.
     """
 
     def __init__(self, model: Classifier, dtype: torch.dtype = torch.float32) -> None:
@@ -86,7 +87,8 @@ class Frozen:
 
 
 class Rounded(Classifier):
-    """A network of lower precision behind float32: images are rounded on the way in, answers come back as float32."""
+    """A network of another precision, asked with float32 images. In a lower one images are rounded on the way in, and
+    answers come back as float32; float64 stays."""
 
     def __init__(self, net: Classifier, dtype: torch.dtype) -> None:
         super().__init__()
@@ -95,6 +97,8 @@ class Rounded(Classifier):
 
     def trace(self, x: Tensor, *, routing: Routing | None = None) -> Trace:
         seen = self.net.trace(x.to(self.dtype), routing=routing)
+        if self.dtype.itemsize > 4:
+            return seen
         return Trace(
             logits=seen.logits.float(),
             stages=seen.stages,
@@ -106,6 +110,8 @@ class Rounded(Classifier):
 def _lower(net: nn.Module, dtype: torch.dtype) -> None:
     """Weights in dtype; what stands for statistics stays float32, for there rounding would be a shift of all images."""
     net.to(dtype)
+    if dtype.itemsize >= 4:
+        return
     for module in net.modules():
         if isinstance(module, (ScaleShift, nn.BatchNorm2d)):
             module.float()

@@ -175,4 +175,4 @@ def share_norms(net: nn.Module) -> None:
                     norm.num_features, eps=norm.eps, momentum=norm.momentum or 0.0, affine=norm.affine
                 )
                 shared.load_state_dict(norm.state_dict())
-                owner.register_module(name, shared.to(norm.running_mean.device))  # type: ignore[union-attr]
+                owner.register_module(name, shared.to(norm.running_mean))

@@ -68,11 +68,11 @@ class SoftLabels(Objective):
     def loss(self, learner: Learner, batch: Batch) -> Terms:
         self._start(learner.net.num_classes)
         y, self.rate = batch.y.cpu(), batch.rate
+        taught = learner.taught("robust", batch)
         tau_adv, tau_nat, weight, margin = (
-            self.levels[name][y].to(batch.x.device, torch.float32)
+            self.levels[name][y].to(taught.dtype).to(taught.device)
             for name in ("tau_adv", "tau_nat", "weight", "margin")
         )
-        taught = learner.taught("robust", batch)
         p_adv = (taught / tau_adv[:, None]).softmax(dim=1)
         p_nat = (taught / tau_nat[:, None]).softmax(dim=1)
 

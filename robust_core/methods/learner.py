@@ -101,7 +101,8 @@ class Terms:
 class Learner:
     """The network in training, with the frozen view its inner attack runs on.
 
-    dtype: bfloat16 runs the passes under autocast, and view and teachers in it. compiled: torch.compile for the passes.
+    dtype: bfloat16 runs the passes under autocast, and view and teachers in it; float64 wants a network in it.
+    compiled: torch.compile for the passes.
     images: how many there are to train on; what a teacher says of one that stays as it is it is asked but once.
     """
 
@@ -117,6 +118,7 @@ class Learner:
         images: int = 0,
     ) -> None:
         self.net, self.attack, self.route, self.dtype = net, attack, route, dtype
+        self.weights = next(net.parameters()).dtype  # and that of the losses
         self.teachers = {role: frozen(teacher, dtype) for role, teacher in (teachers or {}).items()}
         self._remembered = {role: Remembered(teacher, images) for role, teacher in self.teachers.items()}
         self._compiled: Callable[..., Trace] | None = Compiled(net.trace) if compiled else None
@@ -226,11 +228,11 @@ class Learner:
             seen = self._student(x, None)
             if seen.free.experts:
                 self._weigh_load(seen.free.experts)
-        return seen.logits.float()
+        return seen.logits.to(self.weights)
 
     def _student(self, x: Images, routing: Routing | None) -> Trace:
-        with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            return (self._compiled or self.net.trace)(x, routing=routing)
+        with torch.autocast(x.device.type, self.dtype, enabled=self.dtype == torch.bfloat16):
+            return (self._compiled or self.net.trace)(x.to(self.weights), routing=routing)
 
     def _judge_types(self, free: Route, types: Int64[Tensor, " n"]) -> None:
         """The type loss, on the head's own answer and not on the mixture that was imposed."""

@@ -69,7 +69,9 @@ class Router(nn.Module):
             name: self.gain * torch.sigmoid(head(d) + self.offset)
             for name, head in zip(self.conv_names, self.signal_heads, strict=True)
         }
-        return Route(signals=signals, p_type=self.type_head(seen).float().softmax(dim=1))
+        types = self.type_head(seen)
+        at_least = torch.promote_types(types.dtype, torch.float32)
+        return Route(signals=signals, p_type=types.softmax(dim=1, dtype=at_least))
 
 
 def _chosen(convs: dict[str, int], regulate: Sequence[str]) -> dict[str, int]:

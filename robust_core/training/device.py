@@ -9,6 +9,8 @@ import torch
 from robust_core.training.recipe import Recipe
 from robust_core.types import UserError
 
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
+
 
 def choose_device(name: str = "auto") -> torch.device:
     """ "auto" is cuda where there is one, else mps, else cpu. Raises UserError for a device this machine lacks."""
@@ -29,15 +31,22 @@ def choose_device(name: str = "auto") -> torch.device:
 
 def settled(recipe: Recipe, device: torch.device) -> Recipe:
     """The recipe with its precision named, so that a run is resumed in the one it was begun in, wherever that is."""
-    named = "bfloat16" if choose_precision(recipe.precision, device) == torch.bfloat16 else "float32"
-    return recipe.model_copy(update={"precision": named})
+    named = choose_precision(recipe.precision, device)
+    return recipe.model_copy(update={"precision": str(named).removeprefix("torch.")})
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
     """The type of the passes. "auto" is bfloat16 where the device computes in it rather than imitating it."""
     if name == "auto":
         name = "bfloat16" if _has_bfloat16(device) else "float32"
-    return torch.bfloat16 if name == "bfloat16" else torch.float32
+    if name == "float64" and device.type == "mps":
+        raise UserError('Apple\'s GPUs have no float64; take precision = "float32", or --device cpu')
+    return PRECISIONS[name]
+
+
+def of_weights(precision: torch.dtype) -> torch.dtype:
+    """What weights are kept in where passes are in `precision`: bfloat16 would swallow small steps."""
+    return torch.float64 if precision == torch.float64 else torch.float32
 
 
 def _has_bfloat16(device: torch.device) -> bool:

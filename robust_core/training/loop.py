@@ -25,7 +25,7 @@ from robust_core.methods import Batch, Learner, Objective, Terms, make
 from robust_core.models import build
 from robust_core.models.backbone import Backbone
 from robust_core.training.changes import Changes
-from robust_core.training.device import choose_precision
+from robust_core.training.device import choose_precision, of_weights
 from robust_core.training.origin import origin, refuse_another, refuse_two_folders
 from robust_core.training.recipe import Recipe
 from robust_core.training.run import Run, State
@@ -71,12 +71,12 @@ class Training:
         self.part = ranks.share(recipe.schedule.batch_size)
         self.images, self.labels = rest.images.to(device), rest.labels.to(device)
         self.origin = origin(data.train, teachers or {})
-        self.net = fresh_network(recipe, data.train).to(device)
+        dtype = choose_precision(recipe.precision, device)
+        self.net = fresh_network(recipe, data.train).to(device, of_weights(dtype))
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if ranks.world() > 1:
             ranks.share_norms(self.net)
         self.objective = make(recipe.objective.name, **recipe.objective.options)
-        dtype = choose_precision(recipe.precision, device)
         self.learner = Learner(
             self.net, recipe.attack, recipe.route, teachers, dtype=dtype, compiled=recipe.compile, images=len(rest)
         )
@@ -84,7 +84,7 @@ class Training:
         if ranks.world() > 1:
             # A route may leave parameters out of a step; the norms agree already.
             routes = not isinstance(self.net, Backbone)
-            self.lesson = DistributedDataParallel(self.lesson, broadcast_buffers=False, find_unused_parameters=routes)
+            self.lesson = DistributedDataParallel(self.lesson, forward_sync_buffers=False, find_unused_parameters=routes)
         self.augment = Augmentation(pad=recipe.data.pad, flip=recipe.data.flip)
         schedule = recipe.schedule
         self.optimizer = torch.optim.SGD(
@@ -217,14 +217,14 @@ class Training:
         score = figures[self.recipe.validation.select]
         if score > self.best:
             self.best = score
-            if ranks.rank() == 0:
-                self.run.save_weights(weights)
+            if ranks.rank() == 0:  # a checkpoint is float32, whatever it was trained in
+                self.run.save_weights({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
 
     def _validate(self, weights: dict[str, Tensor]) -> dict[str, Any]:
         """Clean and robust accuracy on held-out training images, overall and per class."""
         judge = copy.deepcopy(self.net)
         judge.load_state_dict(weights)
-        view = frozen(judge)
+        view = frozen(judge.float())
         attack = self.recipe.validation.attack
         clean, robust = (self._survivors(view, settings) for settings in (None, attack))
         k = len(self.held_out.class_names)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from robust_core import ranks
 from robust_core.models import build
-from robust_core.training.device import choose_precision
+from robust_core.training.device import choose_precision, of_weights
 from robust_core.training.loop import fresh_network
 from robust_core.training.recipe import Recipe
 from robust_core.types import Classifier, ImageSet, UserError
@@ -54,8 +54,8 @@ def memory(
     """What one process training this recipe takes there; of several, its part. Runs the network on four images, on the
     CPU. Teachers weigh, but keep no activations."""
     without = memory_of_weights(recipe, train, teachers)
-    net = fresh_network(recipe, train).train()
     dtype = choose_precision(recipe.precision, device)
+    net = fresh_network(recipe, train).to(of_weights(dtype)).train()
     few, more = _kept(net, train, 2, dtype), _kept(net, train, 4, dtype)
     images = max(recipe.schedule.batch_size * PASSES // ranks.world(), JUDGED)
     return replace(without, activations=(more - few) / 2 * images * PASSING)
@@ -65,7 +65,8 @@ def memory_of_weights(recipe: Recipe, train: ImageSet, teachers: Mapping[str, Cl
     """The same without activations, from shapes alone: a network that would fill the machine is not built to know."""
     parameters = sum(p.numel() for p in bare_network(recipe, train).parameters())
     taught = sum(p.numel() for teacher in (teachers or {}).values() for p in teacher.parameters())
-    weights = 4.0 * (parameters * COPIES + taught * TEACHERS)
+    size = 8.0 if recipe.precision == "float64" else 4.0
+    weights = size * (parameters * COPIES + taught * TEACHERS)
     return Memory(parameters=parameters, data=2.0 * train.images.nbytes, weights=weights, activations=0.0)
 
 
@@ -121,7 +122,8 @@ def _kept(net: torch.nn.Module, train: ImageSet, n: int, dtype: torch.dtype) -> 
             alive.append(tensor)
         return tensor
 
-    autocast = torch.autocast("cpu", dtype, enabled=dtype != torch.float32)
+    autocast = torch.autocast("cpu", dtype, enabled=dtype == torch.bfloat16)
     with autocast, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        net(torch.rand(n, *train.shape, generator=torch.Generator().manual_seed(0)))
+        x = torch.rand(n, *train.shape, generator=torch.Generator().manual_seed(0))
+        net(x.to(of_weights(dtype)))
     return sum(kept.values())

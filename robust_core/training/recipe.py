@@ -103,8 +103,9 @@ class ValidationPart(_Part):
 class Recipe(_Part):
     """The whole of a training. attack is the inner attack; route counts for dynamic networks only.
 
-    precision: "auto" is bfloat16 where the machine computes in it, else float32. compile: torch.compile for the
-    student's passes; worth its first minute on a GPU, where it cannot be done one warning says so.
+    precision: "auto" is bfloat16 where the machine computes in it, else float32; float64 is slow, and tells rounding
+    from error: there two processes train as one does to the tenth digit. compile: torch.compile for the student's
+    passes; worth its first minute on a GPU, where it cannot be done one warning says so.
     """
 
     title: str = Field(min_length=1, max_length=80)
@@ -117,7 +118,7 @@ class Recipe(_Part):
     route: RouteTraining = RouteTraining()
     schedule: SchedulePart = SchedulePart()
     validation: ValidationPart = ValidationPart()
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
     compile: bool = False
 
     @model_validator(mode="after")

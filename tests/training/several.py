@@ -1,6 +1,7 @@
 """Trainings for `torchrun` or plain Python: `-m tests.training.several FOLDER JOB [JOB ...]`.
 
-A job is "objective-architecture-epochs"; it is trained in FOLDER/JOB. Several in one start, for a start is dear.
+A job is "objective-architecture-epochs", or that and "-float64"; it is trained in FOLDER/JOB. Several in one start, for
+a start is dear.
 """
 
 from __future__ import annotations
@@ -20,21 +21,29 @@ from robust_core.training.run import Run
 from robust_core.types import Splits
 
 
-def recipe(objective: str, architecture: str, epochs: int) -> Recipe:
+def recipe(objective: str, architecture: str, epochs: int, precision: str) -> Recipe:
     options = {"weights": True, "margins": True} if objective == "absld" else {}
+    # Gentle: the sign of a gradient near zero is a coin that rounding throws, and a high rate makes much of little.
+    attack, rate = {"name": "pgd", "norm": "l2", "eps": 1.0, "steps": 2}, 0.02
+    if precision == "float64":
+        attack, rate = {"name": "pgd", "norm": "linf", "eps": 0.1, "steps": 2}, 0.3
     return Recipe.model_validate(
         {
             "title": "shared",
             "data": {"name": "fashion_mnist_small", "holdout": 30},
             "model": {"architecture": architecture, "options": {"width": 4, "blocks": [1], "stem_stride": 2}},
             "objective": {"name": objective, "options": options},
-            # L2: the sign of a gradient near zero is a coin that rounding throws.
-            "attack": {"name": "pgd", "norm": "l2", "eps": 1.0, "steps": 2},
+            "attack": attack,
             "route": {"train_mix": "random", "inner_attack": "both"},
-            "schedule": {"epochs": epochs, "batch_size": 16, "average": 0.9, "lr": 0.02},
+            "schedule": {
+                "epochs": epochs,
+                "batch_size": 16,
+                "average": 0.9,
+                "lr": rate,
+            },
             "validation": {"attack": {"name": "pgd", "eps": 0.1, "steps": 2}},
             # In bfloat16, which "auto" takes where the machine has it, sums in another order part by more than 1e-4.
-            "precision": "float32",
+            "precision": precision,
         }
     )
 
@@ -47,8 +56,9 @@ def main(folder: Path, *jobs: str) -> None:
     try:
         with ranks.joined(torch.device("cpu")) as device:
             for job in jobs:
-                objective, architecture, epochs = job.split("-")
-                _train(folder / job, recipe(objective, architecture, int(epochs)), device)
+                objective, architecture, epochs, *precision = job.split("-")
+                chosen = recipe(objective, architecture, int(epochs), *(precision or ["float32"]))
+                _train(folder / job, chosen, device)
     finally:
         loop.LOG_EVERY = every
         torch.set_num_threads(threads)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from robust_core.checkpoints import read_history
 from robust_core.data import load
@@ -78,3 +79,32 @@ def test_precision_and_compile_reach_the_passes(few: Splits, tmp_path: Path, mon
     assert torch.bfloat16 in seen
     assert read_history(run.folder)[0]["precision"] == "bfloat16"
     assert all(p.dtype == torch.float32 for p in training.net.parameters())
+
+
+def test_float64_reaches_passes_view_and_teacher_and_leaves_a_float32_checkpoint(few: Splits, tmp_path: Path) -> None:
+    recipe = Recipe.model_validate(
+        {
+            "title": "high",
+            "data": {"name": "fashion_mnist_small", "holdout": 20},
+            "model": {"architecture": "aw_net", "options": {"width": 4, "blocks": [1], "stem_stride": 2}},
+            "objective": {"name": "absld"},
+            "attack": {"name": "pgd", "eps": 0.1, "steps": 1},
+            "schedule": {"epochs": 1, "batch_size": 20},
+            "validation": {"attack": {"name": "pgd", "eps": 0.1, "steps": 1}},
+            "precision": "float64",
+        }
+    )
+    run = Run.create(tmp_path / "run", recipe)
+    teacher = build("residual", in_channels=1, num_classes=10, seed=1, width=4, blocks=[1]).eval()
+    training = Training(run, few, device=torch.device("cpu"), on_event=lambda event: None, teachers={"robust": teacher})
+    seen: dict[str, set[torch.dtype]] = {"net": set(), "view": set()}
+    for name, net in (("net", training.net), ("view", training.learner.frozen.view.net)):
+        net.backbone.conv1.register_forward_hook(lambda module, x, y, name=name: seen[name].add(y.dtype))
+    assert training.train()
+    assert torch.float64 in seen["net"]  # a copy is validated in float32, as a checkpoint is
+    assert seen["view"] == {torch.float64}
+    assert training.learner.teachers["robust"](torch.zeros(1, 1, 28, 28)).dtype == torch.float64
+    assert read_history(run.folder)[0]["precision"] == "float64"
+    assert {tensor.dtype for tensor in load_file(run.folder / "weights.safetensors").values()} == {
+        torch.float32, torch.int64,
+    }  # fmt: skip

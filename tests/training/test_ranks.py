@@ -45,6 +45,7 @@ def by_two(folder: Path, *jobs: str) -> None:
 
 
 JOBS = ("b_mtard-residual-2", "absld-aw_net-2", "adversarial-moe-2", "trades-residual-2")
+EXACT = "absld-aw_net-2-float64"
 LONG = "b_mtard-residual-5"
 
 
@@ -52,7 +53,7 @@ LONG = "b_mtard-residual-5"
 def of_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Each job's run by two processes, all in one start."""
     folder = tmp_path_factory.mktemp("two")
-    by_two(folder, *JOBS, LONG)
+    by_two(folder, *JOBS, EXACT, LONG)
     return folder
 
 
@@ -63,14 +64,21 @@ def test_two_processes_tell_the_history_of_one(job: str, of_two: Path, tmp_path:
     same_story(tmp_path / job, of_two / job)
 
 
-def same_story(first: Path, second: Path) -> None:
+@pytest.mark.slow
+def test_in_float64_they_do_to_the_ninth_digit(of_two: Path, tmp_path: Path) -> None:
+    """At a full learning rate, under an attack that goes by signs: what parts two processes from one is rounding."""
+    main(tmp_path, EXACT)
+    same_story(tmp_path / EXACT, of_two / EXACT, within=1e-9)
+
+
+def same_story(first: Path, second: Path, within: float = 1e-4) -> None:
     one, two = read_history(first), read_history(second)
     assert len(one) == len(two) > 10
     for a, b in zip(one, two, strict=True):
         assert numbers(a).keys() == numbers(b).keys()
         for key, value in numbers(a).items():
             told = flat(value)
-            expected = told if isinstance(told, str) else pytest.approx(told, rel=1e-4, abs=1e-4)
+            expected = told if isinstance(told, str) else pytest.approx(told, rel=within, abs=within)
             assert flat(b[key]) == expected, (key, a.get("step"))
 
 
