@@ -25,5 +25,4 @@ with guarded():
     below(shown)
 st.markdown("### Take it home")
 with guarded("Report"):
-    points = points_of(shown)
-    take(shown, lambda: compare_classes.section(shown), points, names_on(shown, points))
+    take(shown, lambda: compare_classes.section(shown), points_of(shown), names_on(shown))

@@ -31,7 +31,7 @@ class Frozen:
     def __init__(self, model: Classifier, dtype: torch.dtype = torch.float32) -> None:
         self.model = model
         self._inner = copy.deepcopy(model).eval().requires_grad_(False)
-        self.view: Classifier = self._inner if dtype == torch.float32 else Rounded(self._inner, dtype)
+        self.view: Classifier = self._inner if dtype == torch.float32 else Cast(self._inner, dtype)
         self._folded: list[tuple[nn.Module, nn.Conv2d, nn.Conv2d]] = []  # norm and conv of the model, conv of the view
         self._exchanged: list[tuple[nn.Module, ScaleShift]] = []
         for name, module in model.named_modules():
@@ -41,7 +41,7 @@ class Frozen:
             if isinstance(module, nn.ReLU) and (self._folded or self._exchanged):
                 module.inplace = True  # in a network known here what it reads is a fresh output, and nobody else's
         self._inner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        _lower(self._inner, dtype)
+        _cast(self._inner, dtype)
         self._pairs = self._untouched_tensors()
 
     def _fix(self, source: nn.Module, owner: nn.Module, conv: str | None, norm: str) -> None:
@@ -86,7 +86,7 @@ class Frozen:
         return self.view
 
 
-class Rounded(Classifier):
+class Cast(Classifier):
     """A network of another precision, asked with float32 images. In a lower one images are rounded on the way in, and
     answers come back as float32; float64 stays."""
 
@@ -107,7 +107,7 @@ class Rounded(Classifier):
         )
 
 
-def _lower(net: nn.Module, dtype: torch.dtype) -> None:
+def _cast(net: nn.Module, dtype: torch.dtype) -> None:
     """Weights in dtype; what stands for statistics stays float32, for there rounding would be a shift of all images."""
     net.to(dtype)
     if dtype.itemsize >= 4:

@@ -9,10 +9,8 @@ from pages.ui import link
 from robust_core import charts
 
 CROWD = 6  # robust networks from which on they may be looked at alone
+NAMED_IN_PART = "Of the crowd, only those that none beats in both figures are named, and what is chosen"
 APART = 0.3  # how far above the others, in robust accuracy, they must lie
-
-
-NAMED_IN_PART = "Of the crowd above, only those that none beats in both are named, and what is chosen"
 
 
 def closer(points: Sequence[charts.Checkpoint]) -> list[charts.Checkpoint]:
@@ -25,15 +23,22 @@ def closer(points: Sequence[charts.Checkpoint]) -> list[charts.Checkpoint]:
     return crowd if chosen == "robust" else every
 
 
-def named(points: Sequence[charts.Checkpoint], chosen: Collection[str]) -> list[str]:
-    """Whose names are written: where a crowd lies in one spot, only its best, and what is chosen."""
+def named(
+    points: Sequence[charts.Checkpoint], chosen: Collection[str], figures: tuple[str, str] = ("clean", "robust")
+) -> list[str]:
+    """Whose names are written: where a crowd lies in one spot, only its best, and what is chosen.
+
+    figures: fields of a mark, by which its picture places it.
+    """
     crowd = _crowd(points)
-    front = {one.id for one in crowd if not any(_beats(other, one) for other in crowd)}
-    return [one.id for one in points if one not in crowd or one.id in front or one.id in chosen]
+    places = [tuple(getattr(one, figure) or 0.0 for figure in figures) for one in crowd]
+    beaten = [any(_beats(other, place) for other in places) for place in places]
+    left_out = {one.id for one, lost in zip(crowd, beaten, strict=True) if lost and one.id not in chosen}
+    return [one.id for one in points if one.id not in left_out]
 
 
-def _beats(one: charts.Checkpoint, other: charts.Checkpoint) -> bool:
-    return one.clean >= other.clean and one.robust >= other.robust and one.w_robust > other.w_robust
+def _beats(one: Sequence[float], other: Sequence[float]) -> bool:
+    return one != other and all(a >= b for a, b in zip(one, other, strict=True))
 
 
 def _crowd(points: Sequence[charts.Checkpoint]) -> list[charts.Checkpoint]:

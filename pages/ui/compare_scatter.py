@@ -25,7 +25,9 @@ def pictures(shown: Shown) -> None:
     every = points_of(shown)
     selected = link.read("model", "", lambda text: text if text in shown.listed else None) or None
     points = closer(every)
-    names = names_on(shown, points)
+    known, chosen = set(names_on(shown)), shown.chosen
+    names = [name for name in named(points, chosen) if name in known]
+    worst = [name for name in named(points, chosen, ("robust", "worst_class")) if name in known]
     with st.container(key="wrap_pictures"):
         left, right = st.columns([11, 9], gap="large")
     with left:
@@ -34,7 +36,7 @@ def pictures(shown: Shown) -> None:
         show(chart, "compare_tradeoff", on_select=_clicked(shown, "compare_tradeoff"), selection_mode="points")
     with right:
         st.markdown("#### The worst class against all")
-        chart = _drawn("worst" if points == every else "worst, closer", points, selected, names)
+        chart = _drawn("worst" if points == every else "worst, closer", points, selected, worst)
         show(chart, "compare_worst", on_select=_clicked(shown, "compare_worst"), selection_mode="points")
     absent = [one.title for one in shown.rows if one.w_robust is None]
     told = ["A click chooses a network. Dotted: equal W = ½ clean + ½ robust. Whiskers: 95 % (Wilson)."]
@@ -45,8 +47,8 @@ def pictures(shown: Shown) -> None:
         told.append(f"Of fewer images than the others, and not ranked: {_some(few)}.")
     if absent:
         told.append(f"Not measured so, and not drawn: {_some(absent)}.")
-    if len(points) > MANY:
-        told.append(f"{len(points)} networks; names of the chosen and of the best only.")
+    if len(every) > MANY:
+        told.append(f"{len(every)} networks; names of the chosen and of the best only.")
     elif len(points) > len(names):
         told.append(f"{NAMED_IN_PART}.")
     st.caption(verbatim(" ".join(told)))
@@ -78,12 +80,10 @@ def points_of(shown: Shown) -> list[charts.Checkpoint]:
     return [_point(one, titles[one.name]) for one in shown.rows if one.w_robust is not None]
 
 
-def names_on(shown: Shown, points: Sequence[charts.Checkpoint]) -> list[str]:
-    """Whose names are written: where hundreds are drawn, those of the chosen and of the best."""
-    if len(points) <= MANY:
-        return named(points, shown.chosen)
+def names_on(shown: Shown) -> list[str]:
+    """Whose names may be written: everybody's where they are few, else those of the chosen and of the best."""
     best = [one.name for one in shown.every if one.w_robust is not None]
-    return list(dict.fromkeys([*shown.chosen, *best[:BEST]]))
+    return best if len(best) <= MANY else list(dict.fromkeys([*shown.chosen, *best[:BEST]]))
 
 
 def _point(one: Row, title: str) -> charts.Checkpoint:

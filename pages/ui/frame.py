@@ -14,7 +14,6 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from pages.ui import link
-from pages.ui.back import follow_back
 from robust_core import charts
 from robust_core.library.limits import read_only
 from robust_core.types import UserError
@@ -37,7 +36,6 @@ def frame(title: str) -> None:
     settle_process()
     st.html(Path(__file__).with_name("style.css"))
     link.arrive(title)
-    follow_back()
     with st.sidebar:
         st.html('<div class="brand">Robust<b>Lens</b></div>')
         for path, label, icon in PAGES:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
-from urllib.parse import parse_qsl
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 T = TypeVar("T")
 _KEPT, _PAGE = "link", "link_page"
@@ -20,22 +20,25 @@ MOST, LISTS = 200, {"models": 2000}  # characters of a value
 
 
 def arrive(page: str) -> None:
-    """Takes what the URL says, on a visitor's first run of a page; later on the URL may lag behind."""
-    if st.session_state.get(_PAGE) == page:
+    """Takes what the URL says, on a visitor's first run of a page; later on the URL may lag behind.
+
+    Where they have gone back or forward, what it leaves out is the default again.
+    """
+    if st.session_state.get(_PAGE) == page and not returned():
         return
     st.session_state[_PAGE] = page
     kept = _values()
-    kept.update(_short({key: st.query_params[key] for key in st.query_params}))
-    missing = {key: text for key, text in kept.items() if st.query_params.get(key) != text}
-    if missing:
-        st.query_params.update(missing)
+    if returned():
+        kept.clear()
+    said = {key: st.query_params[key] for key in st.query_params}
+    kept.update({key: text for key, text in said.items() if len(text) <= LISTS.get(key, MOST)})
+    _tell()
 
 
-def return_to(query: str) -> None:
-    """Takes an address gone back or forward to on the same page: what it leaves out is the default."""
-    kept = _values()
-    kept.clear()
-    kept.update(_short(dict(parse_qsl(query.removeprefix("?"), keep_blank_values=True, max_num_fields=MOST))))
+def returned() -> bool:
+    """Did the browser's Back or Forward lead to this run? What it writes into the URL makes no entry of its own."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
 
 
 def read(key: str, default: T, parse: Callable[[str], T | None]) -> T:
@@ -53,8 +56,7 @@ def read(key: str, default: T, parse: Callable[[str], T | None]) -> T:
 def write(key: str, text: str) -> None:
     """Sets a value, in the session and in the URL."""
     _values()[key] = text
-    if st.query_params.get(key) != text:
-        st.query_params[key] = text
+    _tell()
 
 
 def forget(key: str) -> None:
@@ -62,6 +64,7 @@ def forget(key: str) -> None:
     _values().pop(key, None)
     if key in st.query_params:
         del st.query_params[key]
+    _tell()
 
 
 def params() -> dict[str, str]:
@@ -103,11 +106,17 @@ def several(
     label: str, options: Mapping[str, str], key: str, default: Sequence[str], most: int, **settings: object
 ) -> list[str]:
     """A multi-select over name → title, of at most `most`."""
-    widget = f"w_{key}"
-    st.session_state[widget] = read(key, list(default), some_of(options, most))
+    names = read(key, list(default), some_of(options, most))
+    # A list that was changed elsewhere gets a field of its own: what a browser still says of the old one is outdated.
+    shown = st.session_state.setdefault(f"shown_{key}", {"names": names, "turn": 0})
+    if shown["names"] != names:
+        shown |= {"names": names, "turn": shown["turn"] + 1}
+    widget = f"w_{key}_{shown['turn']}"
+    st.session_state[widget] = names
 
     def changed() -> None:
-        write_several(key, st.session_state[widget])
+        shown["names"] = st.session_state[widget]
+        write_several(key, shown["names"])
 
     return st.multiselect(
         label, list(options), key=widget, on_change=changed, max_selections=most,
@@ -202,8 +211,11 @@ def _changed(key: str, widget: str, default: object) -> None:
         )
 
 
-def _short(said: Mapping[str, str]) -> dict[str, str]:
-    return {key: text for key, text in said.items() if len(text) <= LISTS.get(key, MOST)}
+def _tell() -> None:
+    """All values, for a run that was interrupted may have left one out of the URL."""
+    missing = {key: text for key, text in _values().items() if st.query_params.get(key) != text}
+    if missing:
+        st.query_params.update(missing)
 
 
 def _values() -> dict[str, str]:

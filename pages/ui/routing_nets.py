@@ -39,7 +39,7 @@ def dynamic(found: Shelf) -> list[str]:
 
 def arrive(found: Shelf) -> None:
     """A visitor who comes here first, and has chosen no network, gets one that routes."""
-    if st.session_state.setdefault(_MET, False):
+    if st.session_state.setdefault(_MET, False) and not link.returned():
         return
     st.session_state[_MET] = True
     names = dynamic(found)

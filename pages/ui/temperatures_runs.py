@@ -89,7 +89,7 @@ def in_the_making() -> dict[str, Watched]:
 
 def arrive(found: Shelf) -> None:
     """A visitor who comes here first, and has chosen no network, gets one that has temperatures."""
-    if st.session_state.setdefault(_MET, False):
+    if st.session_state.setdefault(_MET, False) and not link.returned():
         return
     st.session_state[_MET] = True
     wanted = next((n for m in ("absld", "b_mtard") for n, net in found.nets.items() if net.card.method == m), None)

@@ -118,9 +118,11 @@ class Learner:
         images: int = 0,
     ) -> None:
         self.net, self.attack, self.route, self.dtype = net, attack, route, dtype
-        self.weights = next(net.parameters()).dtype  # and that of the losses
+        self.weights_dtype = next(net.parameters()).dtype  # and that of the losses
         self.teachers = {role: frozen(teacher, dtype) for role, teacher in (teachers or {}).items()}
-        self._remembered = {role: Remembered(teacher, images) for role, teacher in self.teachers.items()}
+        self._remembered = {
+            role: Remembered(teacher, images, self.weights_dtype) for role, teacher in self.teachers.items()
+        }
         self._compiled: Callable[..., Trace] | None = Compiled(net.trace) if compiled else None
         self.frozen = Frozen(net, dtype)
         self._terms = Terms(values={})
@@ -228,11 +230,11 @@ class Learner:
             seen = self._student(x, None)
             if seen.free.experts:
                 self._weigh_load(seen.free.experts)
-        return seen.logits.to(self.weights)
+        return seen.logits.to(self.weights_dtype)
 
     def _student(self, x: Images, routing: Routing | None) -> Trace:
         with torch.autocast(x.device.type, self.dtype, enabled=self.dtype == torch.bfloat16):
-            return (self._compiled or self.net.trace)(x.to(self.weights), routing=routing)
+            return (self._compiled or self.net.trace)(x.to(self.weights_dtype), routing=routing)
 
     def _judge_types(self, free: Route, types: Int64[Tensor, " n"]) -> None:
         """The type loss, on the head's own answer and not on the mixture that was imposed."""

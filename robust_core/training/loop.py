@@ -84,7 +84,9 @@ class Training:
         if ranks.world() > 1:
             # A route may leave parameters out of a step; the norms agree already.
             routes = not isinstance(self.net, Backbone)
-            self.lesson = DistributedDataParallel(self.lesson, forward_sync_buffers=False, find_unused_parameters=routes)
+            self.lesson = DistributedDataParallel(
+                self.lesson, forward_sync_buffers=False, find_unused_parameters=routes
+            )
         self.augment = Augmentation(pad=recipe.data.pad, flip=recipe.data.flip)
         schedule = recipe.schedule
         self.optimizer = torch.optim.SGD(

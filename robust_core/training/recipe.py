@@ -104,7 +104,7 @@ class Recipe(_Part):
     """The whole of a training. attack is the inner attack; route counts for dynamic networks only.
 
     precision: "auto" is bfloat16 where the machine computes in it, else float32; float64 is slow, and tells rounding
-    from error: there two processes train as one does to the tenth digit. compile: torch.compile for the student's
+    from error: there two processes train as one does to the ninth digit. compile: torch.compile for the student's
     passes; worth its first minute on a GPU, where it cannot be done one warning says so.
     """
 

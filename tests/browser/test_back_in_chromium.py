@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.waiting import until, until_address
+from tests.browser.waiting import address, until, until_address
 
 pytestmark = pytest.mark.browser
 
@@ -43,3 +43,25 @@ def test_the_page_goes_along_with_the_address(server, page):
     until(lambda: page.get_by_label("Test image", exact=True).count() > 0)
     until(lambda: picture(page) == "6")
     until_address(page, "index=6", "/Perturb")
+
+
+def test_back_from_an_address_that_was_mended_leaves(server, page):
+    page.goto(f"{server}/Compare")
+    page.wait_for_selector(".board tbody tr")
+    page.goto(f"{server}/Perturb?model=gone")
+    until(lambda: "model=gone" not in address(page))
+    page.go_back()
+    page.go_back()
+    until(lambda: "/Compare" in address(page))
+
+
+def test_back_on_routing_does_not_end_at_a_network_that_does_not_route(server, page):
+    page.goto(f"{server}/Compare")
+    page.wait_for_selector(".board tbody tr")
+    page.goto(f"{server}/Routing")
+    page.wait_for_selector(".routes canvas")
+    until_address(page, "model=")
+    page.go_back()
+    until(lambda: page.locator(".routes canvas").count() > 0 or "/Compare" in address(page))
+    page.wait_for_timeout(1500)
+    assert page.get_by_text("is a static network").count() == 0

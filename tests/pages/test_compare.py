@@ -6,6 +6,7 @@ import gc
 import hashlib
 import shutil
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -123,14 +124,14 @@ def test_order_and_choice_are_in_the_url(open_page):
     assert list(rows(app)) == ["Standard", "AW-Net", "PGD-AT"]
     assert [cells["rank"]["text"] for cells in rows(app).values()] == ["1", "2", "3"]
     assert [row["id"] for row in board(app)["rows"] if row["chosen"]] == [STANDARD, AW]
-    app.multiselect(key="w_models").set_value([PGD]).run()
+    app.multiselect[0].set_value([PGD]).run()
     assert app.query_params["models"] == PGD
-    app.multiselect(key="w_models").set_value([]).run()
+    app.multiselect[0].set_value([]).run()
     assert "models" not in app.query_params
-    assert len(app.multiselect(key="w_models").value) == 3
+    assert len(app.multiselect[0].value) == 3
     app = open_page(COMPARE, sort="nonsense", models="gone,away", under="nothing", board="none")
     assert list(rows(app)) == ["AW-Net", "PGD-AT", "Standard"]
-    assert len(app.multiselect(key="w_models").value) == 3
+    assert len(app.multiselect[0].value) == 3
 
 
 def test_a_column_is_sorted_the_other_way_round(open_page, zoo):
@@ -251,4 +252,7 @@ def test_of_a_crowd_only_its_best_and_the_chosen_are_named():
     fragile = charts.Checkpoint(id="frail", name="frail", clean=0.9, robust=0.01)
     robust = charts.Checkpoint(id="hard", name="hard", clean=0.7, robust=0.75)
     assert named([*crowd, fragile, robust], ["n2"]) == ["n2", "n5", "frail", "hard"]
+    fair = replace(crowd[0], worst_class=0.5)
+    by_class = ("robust", "worst_class")
+    assert named([fair, *crowd[1:], fragile], [], by_class) == ["n0", "frail"]
     assert named(crowd, []) == [one.id for one in crowd]  # nothing makes the scale but they themselves

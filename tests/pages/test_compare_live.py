@@ -62,7 +62,7 @@ def test_the_matrix_has_each_network_under_its_own_attack(open_page):
     assert "rests on a cell: 95 % (Wilson)" in said(app)
     assert not [t for t in figure["data"] if t.get("error_y")]
     assert "Bands" not in said(app)
-    app.multiselect(key="w_models").set_value([PGD]).run()
+    app.multiselect[0].set_value([PGD]).run()
     assert "nobody to transfer to" in said(app)
 
 
@@ -108,7 +108,7 @@ def test_a_checkpoint_that_goes_while_it_is_shown(open_page, zoo):
     shutil.rmtree(zoo / STANDARD)
     app.run()
     assert not app.exception
-    assert app.multiselect(key="w_models").value == [PGD]
+    assert app.multiselect[0].value == [PGD]
 
 
 def test_live_images_of_the_board_that_are_not_here_are_said(open_page, zoo):

@@ -85,11 +85,16 @@ def test_float64_reaches_passes_view_and_teacher_and_leaves_a_float32_checkpoint
     recipe = Recipe.model_validate(
         {
             "title": "high",
-            "data": {"name": "fashion_mnist_small", "holdout": 20},
+            "data": {
+                "name": "fashion_mnist_small",
+                "holdout": 20,
+                "pad": 0,
+                "flip": False,
+            },  # the teacher is remembered
             "model": {"architecture": "aw_net", "options": {"width": 4, "blocks": [1], "stem_stride": 2}},
             "objective": {"name": "absld"},
             "attack": {"name": "pgd", "eps": 0.1, "steps": 1},
-            "schedule": {"epochs": 1, "batch_size": 20},
+            "schedule": {"epochs": 2, "batch_size": 20},
             "validation": {"attack": {"name": "pgd", "eps": 0.1, "steps": 1}},
             "precision": "float64",
         }

@@ -41,8 +41,8 @@ def show_board(
 
     def sorted_() -> None:
         wanted = st.session_state[key].sorted
-        if wanted in {column["key"] for column in columns if column.get("sorts")}:
-            on_sort(str(wanted))
+        if isinstance(wanted, str) and wanted in {column["key"] for column in columns if column.get("sorts")}:
+            on_sort(wanted)
 
     answered = f"{key}_answered"  # the last of the visitor's turns that has been dealt with
 
@@ -50,8 +50,9 @@ def show_board(
         match st.session_state[key].wanted:
             case {"turn": int(turn), "boxes": [*boxes]}:
                 st.session_state[answered] = turn
-                known = {row["id"] for row in rows}
-                on_want({name: bool(on) for name, on in boxes if name in known})
+                known = [row["id"] for row in rows]
+                pairs = (box for box in boxes if isinstance(box, list) and len(box) == 2 and box[0] in known)
+                on_want({str(name): on is True for name, on in pairs})
 
     data = {"columns": list(columns), "rows": list(rows), "sort": sort, "backwards": backwards, "full": full,
             "style": style, "answered": st.session_state.get(answered, 0)}  # fmt: skip

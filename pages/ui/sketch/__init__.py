@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from pathlib import Path
 
 import streamlit as st
@@ -35,10 +34,10 @@ def sketch(*, size: tuple[int, int], channels: int, base: str, key: str) -> byte
         default={"png": None},
         on_png_change=lambda: None,
     )
-    last = st.session_state[kept] = drawn.png or last
-    if not last:
-        return None
+    last = last if drawn.png is None else drawn.png
     try:
-        return base64.b64decode(str(last).removeprefix(_START), validate=True)
-    except binascii.Error as error:
+        content = base64.b64decode(str(last or "").removeprefix(_START), validate=True)
+    except ValueError as error:
         raise UserError("the drawing did not arrive whole; draw one more stroke") from error
+    st.session_state[kept] = last
+    return content or None

@@ -23,7 +23,7 @@ function create(root) {
   paper.onpointermove = (event) => { if (last) { const now = place(event); stroke(last, now); last = now; } };
   paper.onpointerup = paper.onpointercancel = () => { if (last) { last = null; give(); } };
   find(".undo").onclick = () => { const before = past.pop(); if (before) { pen.putImageData(before, 0, 0); give(); } };
-  find(".clear").onclick = () => { keep(); blank(); give(); };
+  find(".clear").onclick = () => { keep(); blank(); send("png", ""); };
   const lay = (url, then) => {
     const image = new Image();
     image.onload = () => { keep(); pen.imageSmoothingEnabled = false; pen.drawImage(image, 0, 0, paper.width, paper.height); then(); };
