@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 import torch
@@ -37,11 +38,15 @@ def test_a_thread_takes_no_more_cores_than_the_caller() -> None:
 def test_an_error_in_the_work_or_from_the_one_who_watches_ends_it(at_once: int) -> None:
     done: list[int] = []
 
+    def work(rows: slice) -> None:
+        time.sleep(0.001)  # or a busy machine ends all of it before the one who watches is heard
+        done.append(rows.start)
+
     def stop(at: int, _of: int) -> None:
         raise InterruptedError(f"at {at}")
 
     with pytest.raises(InterruptedError, match="at 1"):
-        in_batches(lambda rows: done.append(rows.start), 1000, 1, progress=stop, at_once=at_once)
+        in_batches(work, 1000, 1, progress=stop, at_once=at_once)
     assert len(done) < 1000
     with pytest.raises(ZeroDivisionError):
         in_batches(lambda rows: 1 // rows.start, 3, 1, at_once=at_once)

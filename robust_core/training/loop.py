@@ -83,9 +83,8 @@ class Training:
         self.lesson: nn.Module = Lesson(self.objective, self.learner)
         if ranks.world() > 1:
             # A route may leave parameters out of a step; the norms agree already.
-            routes = not isinstance(self.net, Backbone)
             self.lesson = DistributedDataParallel(
-                self.lesson, forward_sync_buffers=False, find_unused_parameters=routes
+                self.lesson, forward_sync_buffers=False, find_unused_parameters=not isinstance(self.net, Backbone)
             )
         self.augment = Augmentation(pad=recipe.data.pad, flip=recipe.data.flip)
         schedule = recipe.schedule
@@ -271,8 +270,13 @@ class Training:
             buffer = self.optimizer.state[parameter].get("momentum_buffer")
             if buffer is not None:
                 tensors[f"momentum.{name}"] = buffer
-        facts = {"step": self.step, "seconds": self.seconds, "best": self.best, "sums": self.sums}
-        facts["origin"] = self.origin
+        facts = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "best": self.best,
+            "sums": self.sums,
+            "origin": self.origin,
+        }
         facts["objective"], facts["learner"] = self.objective.state_dict(), self.learner.state_dict()
         self.run.save_state(State(tensors=tensors, facts=facts))
 
