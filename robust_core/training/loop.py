@@ -6,7 +6,6 @@ All randomness of a step is drawn from (seed, step), so a resumed run is the uni
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -29,17 +28,11 @@ from robust_core.training.device import choose_precision, of_weights
 from robust_core.training.origin import origin, refuse_another, refuse_two_folders
 from robust_core.training.recipe import Recipe
 from robust_core.training.run import Run, State
-from robust_core.training.schedule import learning_rate, steps_per_epoch
+from robust_core.training.schedule import draw, learning_rate, steps_per_epoch
 from robust_core.types import Classifier, ImageSet, Splits, UserError
 
 LOG_EVERY = 20  # steps
 SAVE_EVERY = 30.0  # seconds between saved states, and at the end of each epoch
-
-
-def draw(seed: int, stream: str, number: int) -> torch.Generator:
-    """The generator of one place in the run. Hashed: CPU generators look at 32 bits of their seed only."""
-    digest = hashlib.blake2s(f"{seed}/{stream}/{number}".encode(), digest_size=4).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest, "big"))
 
 
 class Lesson(nn.Module):
@@ -270,13 +263,8 @@ class Training:
             buffer = self.optimizer.state[parameter].get("momentum_buffer")
             if buffer is not None:
                 tensors[f"momentum.{name}"] = buffer
-        facts = {
-            "step": self.step,
-            "seconds": self.seconds,
-            "best": self.best,
-            "sums": self.sums,
-            "origin": self.origin,
-        }
+        facts = {"step": self.step, "seconds": self.seconds, "best": self.best, "sums": self.sums}
+        facts["origin"] = self.origin
         facts["objective"], facts["learner"] = self.objective.state_dict(), self.learner.state_dict()
         self.run.save_state(State(tensors=tensors, facts=facts))
 

@@ -1,8 +1,11 @@
-"""How many steps an epoch has, and the learning rate of each."""
+"""How many steps an epoch has, and the learning rate and the random numbers of each."""
 
 from __future__ import annotations
 
+import hashlib
 import math
+
+import torch
 
 from robust_core import ranks
 from robust_core.training.recipe import Recipe, SchedulePart
@@ -30,3 +33,9 @@ def steps_per_epoch(recipe: Recipe, n: int) -> int:
     if size > rest:
         raise UserError(f"batch_size {size} is larger than the {rest} training images")
     return rest // size
+
+
+def draw(seed: int, stream: str, number: int) -> torch.Generator:
+    """The generator of one place in the run. Hashed: CPU generators look at 32 bits of their seed only."""
+    digest = hashlib.blake2s(f"{seed}/{stream}/{number}".encode(), digest_size=4).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "big"))
