@@ -9,8 +9,9 @@ from pages.ui import link
 from robust_core import charts
 
 CROWD = 6  # robust networks from which on they may be looked at alone
-NAMED_IN_PART = "Of the crowd, only those that none beats in both figures are named, and what is chosen"
 APART = 0.3  # how far above the others, in robust accuracy, they must lie
+NEAR = 0.12  # of a picture's width and height: how close to another a mark must lie to go without its name
+NAMED_IN_PART = "Of the crowd, only those that none beats in both figures are named, and what is chosen"
 
 
 def closer(points: Sequence[charts.Checkpoint]) -> list[charts.Checkpoint]:
@@ -30,15 +31,17 @@ def named(
 
     figures: fields of a mark, by which its picture places it.
     """
-    crowd = _crowd(points)
-    places = [tuple(getattr(one, figure) or 0.0 for figure in figures) for one in crowd]
-    beaten = [any(_beats(other, place) for other in places) for place in places]
-    left_out = {one.id for one, lost in zip(crowd, beaten, strict=True) if lost and one.id not in chosen}
-    return [one.id for one in points if one.id not in left_out]
+    places = {one.id: tuple(getattr(one, figure) or 0.0 for figure in figures) for one in points}
+    wide, high = (max(axis) - min(axis) for axis in zip(*places.values(), strict=True)) if places else (0.0, 0.0)
+    crowd = {one.id: places[one.id] for one in _crowd(points)}
 
+    def lost(name: str) -> bool:
+        x, y = here = crowd[name]
+        others = [place for other, place in crowd.items() if other != name]
+        near = any(abs(u - x) <= NEAR * wide and abs(v - y) <= NEAR * high for u, v in others)
+        return near and any(place != here and place[0] >= x and place[1] >= y for place in others)
 
-def _beats(one: Sequence[float], other: Sequence[float]) -> bool:
-    return one != other and all(a >= b for a, b in zip(one, other, strict=True))
+    return [name for name in places if name not in crowd or name in chosen or not lost(name)]
 
 
 def _crowd(points: Sequence[charts.Checkpoint]) -> list[charts.Checkpoint]:
@@ -47,5 +50,5 @@ def _crowd(points: Sequence[charts.Checkpoint]) -> list[charts.Checkpoint]:
     gaps = [above.robust - below.robust for below, above in pairwise(by_robust)]
     if not gaps or max(gaps) < APART:
         return []
-    crowd = by_robust[gaps.index(max(gaps)) + 1 :]
-    return [point for point in points if point in crowd] if len(crowd) >= CROWD else []
+    crowd = {point.id for point in by_robust[gaps.index(max(gaps)) + 1 :]}
+    return [point for point in points if point.id in crowd] if len(crowd) >= CROWD else []

@@ -25,9 +25,11 @@ def pictures(shown: Shown) -> None:
     every = points_of(shown)
     selected = link.read("model", "", lambda text: text if text in shown.listed else None) or None
     points = closer(every)
-    known, chosen = set(names_on(shown)), shown.chosen
-    names = [name for name in named(points, chosen) if name in known]
-    worst = [name for name in named(points, chosen, ("robust", "worst_class")) if name in known]
+    many = len(every) > MANY
+    names, worst = (
+        names_on(shown) if many else named(points, shown.chosen, figures)
+        for figures in (("clean", "robust"), ("robust", "worst_class"))
+    )
     with st.container(key="wrap_pictures"):
         left, right = st.columns([11, 9], gap="large")
     with left:
@@ -47,7 +49,7 @@ def pictures(shown: Shown) -> None:
         told.append(f"Of fewer images than the others, and not ranked: {_some(few)}.")
     if absent:
         told.append(f"Not measured so, and not drawn: {_some(absent)}.")
-    if len(every) > MANY:
+    if many:
         told.append(f"{len(every)} networks; names of the chosen and of the best only.")
     elif len(points) > len(names):
         told.append(f"{NAMED_IN_PART}.")

@@ -114,8 +114,7 @@ def pick_run(found: Shelf) -> Watched:
 def pick_beside(found: Shelf, run: Watched) -> Watched | None:
     """A second run with the same classes, by default the one that differs by the lever in question; or None."""
     names = [n for n, net in found.nets.items() if n != run.name and _alike(run, net)]
-    titles = found.titles()
-    options = {"none": "none"} | {n: titles[n] for n in names}
+    options = {"none": "none"} | found.titles(names)
     name = link.select("Beside it", options, "beside", _partner(found, run, names), disabled=not names)
     return of_net(found.nets[name]) if name in found.nets else None
 

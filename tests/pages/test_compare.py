@@ -252,6 +252,9 @@ def test_of_a_crowd_only_its_best_and_the_chosen_are_named():
     fragile = charts.Checkpoint(id="frail", name="frail", clean=0.9, robust=0.01)
     robust = charts.Checkpoint(id="hard", name="hard", clean=0.7, robust=0.75)
     assert named([*crowd, fragile, robust], ["n2"]) == ["n2", "n5", "frail", "hard"]
+    # One that is beaten, and lies apart, is seen and not known: it has its name.
+    apart = charts.Checkpoint(id="apart", name="apart", clean=0.8, robust=0.5)
+    assert named([*crowd, fragile, apart], []) == ["n5", "frail", "apart"]
     fair = replace(crowd[0], worst_class=0.5)
     by_class = ("robust", "worst_class")
     assert named([fair, *crowd[1:], fragile], [], by_class) == ["n0", "frail"]
