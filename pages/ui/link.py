@@ -111,12 +111,14 @@ def several(
     shown = st.session_state.setdefault(f"shown_{key}", {"names": names, "turn": 0})
     if shown["names"] != names:
         shown |= {"names": names, "turn": shown["turn"] + 1}
-    widget = f"w_{key}_{shown['turn']}"
+    turn = shown["turn"]
+    widget = f"w_{key}_{turn}"
     st.session_state[widget] = names
 
     def changed() -> None:
-        shown["names"] = st.session_state[widget]
-        write_several(key, shown["names"])
+        if turn == shown["turn"]:  # Streamlit still calls this for a field that is no longer there
+            shown["names"] = st.session_state[widget]
+            write_several(key, shown["names"])
 
     return st.multiselect(
         label, list(options), key=widget, on_change=changed, max_selections=most,

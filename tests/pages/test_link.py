@@ -3,8 +3,32 @@
 from __future__ import annotations
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from pages.ui import link
+
+
+def _page_with_a_list():
+    """A field over a list of names, and something elsewhere that sets another list."""
+    import streamlit as st
+
+    from pages.ui import link
+
+    link.arrive("page")
+    if st.session_state.pop("elsewhere", False):
+        link.write_several("names", ["c"])
+    link.several("Names", {"a": "A", "b": "B", "c": "C"}, "names", ["a"], 3)
+
+
+def _page_that_loses_a_value():
+    """A value that the session holds and the URL does not, as after an interrupted run; then another is set."""
+    import streamlit as st
+
+    from pages.ui import link
+
+    link.arrive("page")
+    st.session_state["link"]["eps"] = "0.05"
+    link.write("model", "a/b")
 
 
 @pytest.mark.parametrize("text", ["", "nan", "inf", "-inf", "1e400", "0x10", "3,5", "-0.001", "0.3001", "ε"])
@@ -28,3 +52,23 @@ def test_names_and_titles_but_nothing_else():
     assert parse("a/b") == "a/b"
     assert parse("PGD-AT") == "a/b"
     assert parse("pgd-at") is None
+
+
+def test_what_is_done_to_an_outdated_list_is_not_taken():
+    app = AppTest.from_function(_page_with_a_list).run()
+    app.multiselect[0].set_value(["a", "b"]).run()
+    assert app.query_params["names"] == "a,b"
+    outdated = app.multiselect[0]
+    app.session_state["elsewhere"] = True
+    app.run()
+    assert app.multiselect[0].value == ["c"]
+
+    outdated.set_value(["a"]).run()  # in the field as it was before
+
+    assert app.query_params["names"] == "c"
+    assert app.multiselect[0].value == ["c"]
+
+
+def test_a_value_that_the_url_lost_comes_back_with_the_next_one():
+    app = AppTest.from_function(_page_that_loses_a_value).run()
+    assert app.query_params == {"eps": "0.05", "model": "a/b"}
