@@ -120,7 +120,7 @@ def panels(runs: Sequence[Told]) -> list[Panel]:
             base=1 / max(experts, 1),
         ),
         Panel(title="learning rate", kind="steps", curves={"": "lr"}),
-        Panel(title="images a second, mean", kind="steps", curves={"": "images_per_second"}),
+        Panel(title="images a second", kind="steps", curves={"": "images_per_second"}),
     ]
     known = of_steps | of_epochs
     return [p for p in candidates if p.curves and any(callable(key) or key in known for key in p.curves.values())]

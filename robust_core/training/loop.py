@@ -92,7 +92,9 @@ class Training:
         self.total = self.per_epoch * schedule.epochs
         self.mean = {k: v.detach().clone() for k, v in self.net.state_dict().items()} if schedule.average else {}
         self.step, self.seconds, self.best = 0, 0.0, -1.0
-        self.since = (0, 0.0)  # step and seconds from which on speed is told: a change makes it another one
+        # Step and seconds from which on speed is told, and that of this epoch's beginning: what was before the last
+        # epoch, a resumption or a change says little of the time that is left.
+        self.since = self.epoch_began = (0, 0.0)
         self.sums: dict[str, float] = {}
 
     def train(self, *, stop: Callable[[], bool] = lambda: False) -> bool:
@@ -130,6 +132,7 @@ class Training:
             if self.step % self.per_epoch == 0:
                 self._end_epoch()
                 self.seconds = time.perf_counter() - started
+                self.since, self.epoch_began = self.epoch_began, (self.step, self.seconds)
             if self.step % self.per_epoch == 0 or time.perf_counter() - saved > SAVE_EVERY:
                 self._save()
                 saved = time.perf_counter()
@@ -141,7 +144,7 @@ class Training:
         for change in self.changes.due(self.step):
             self._log({"event": "change", "step": self.step, **change})
             self._follow(self.changes.recipe)
-            self.since = (self.step, self.seconds)
+            self.since = self.epoch_began = (self.step, self.seconds)
 
     def _follow(self, recipe: Recipe) -> None:
         self.recipe, self.learner.attack = recipe, recipe.attack
@@ -278,6 +281,7 @@ class Training:
         for name, buffer in part("momentum.").items():
             self.optimizer.state[weights[name]]["momentum_buffer"] = torch.empty_like(weights[name]).copy_(buffer)
         self.step, self.seconds = state.facts["step"], state.facts["seconds"]
+        self.since = self.epoch_began = (self.step, self.seconds)
         self.best, self.sums = state.facts["best"], dict(state.facts["sums"])
         self.objective.load_state_dict(state.facts["objective"])
         self.learner.load_state_dict(state.facts["learner"])

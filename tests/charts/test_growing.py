@@ -32,7 +32,7 @@ def test_each_method_has_its_own_panels() -> None:
         "held-out accuracy",
         "losses, nats",
         "learning rate",
-        "images a second, mean",
+        "images a second",
     ]
     both = made(w_nat=0.5, w_adv=0.5, tau_nat=1.0, tau_adv=1.2, h_nat=0.1, h_adv=0.2)
     assert {"loss weights", "teachers’ τ", "label entropy, nats"} <= set(titles([both]))
