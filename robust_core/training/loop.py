@@ -5,7 +5,6 @@ All randomness of a step is drawn from (seed, step), so a resumed run is the uni
 
 from __future__ import annotations
 
-import copy
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -16,10 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from robust_core import ranks
-from robust_core.attacks import AttackSettings
-from robust_core.attacks.survival import survivors
 from robust_core.data import Augmentation, holdout
-from robust_core.frozen import frozen
 from robust_core.methods import Batch, Learner, Objective, Terms, make
 from robust_core.models import build
 from robust_core.models.backbone import Backbone
@@ -29,6 +25,7 @@ from robust_core.training.origin import origin, refuse_another, refuse_two_folde
 from robust_core.training.recipe import Recipe
 from robust_core.training.run import Run, State
 from robust_core.training.schedule import draw, learning_rate, steps_per_epoch
+from robust_core.training.validation import validate
 from robust_core.types import Classifier, ImageSet, Splits, UserError
 
 LOG_EVERY = 20  # steps
@@ -206,7 +203,7 @@ class Training:
 
     def _end_epoch(self) -> None:
         weights = self.mean or self.net.state_dict()
-        figures = self._validate(weights)
+        figures = validate(self.net, weights, self.held_out, self.recipe.validation.attack, self.device)
         event = {"event": "epoch", "epoch": self.epoch, "step": self.step, "seconds": round(self.seconds, 2)}
         event |= {name: total / self.per_epoch for name, total in self.sums.items()}
         self._log(event | figures | self.objective.end_epoch() | self.learner.end_epoch())
@@ -216,33 +213,6 @@ class Training:
             self.best = score
             if ranks.rank() == 0:  # a checkpoint is float32, whatever it was trained in
                 self.run.save_weights({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
-
-    def _validate(self, weights: dict[str, Tensor]) -> dict[str, Any]:
-        """Clean and robust accuracy on held-out training images, overall and per class."""
-        judge = copy.deepcopy(self.net)
-        judge.load_state_dict(weights)
-        view = frozen(judge.float())
-        attack = self.recipe.validation.attack
-        clean, robust = (self._survivors(view, settings) for settings in (None, attack))
-        k = len(self.held_out.class_names)
-        counts = torch.bincount(self.held_out.labels, minlength=k)
-
-        def by_class(right: Tensor) -> list[float | None]:
-            hits = torch.bincount(self.held_out.labels[right], minlength=k)
-            return [h / n if n else None for h, n in zip(hits.tolist(), counts.tolist(), strict=True)]
-
-        c, r = clean.float().mean().item(), robust.float().mean().item()
-        figures: dict[str, Any] = {"clean": c, "robust": r, "w_robust": (c + r) / 2, "n": len(self.held_out)}
-        return figures | {"class_clean": by_class(clean), "class_robust": by_class(robust)}
-
-    def _survivors(self, view: Classifier, attack: AttackSettings | None) -> Tensor:
-        """Which held-out images stand; each process looks at its own, and all learn of all."""
-        mine = torch.arange(ranks.rank(), len(self.held_out), ranks.world())
-        held_out = self.held_out.subset(mine)
-        stands = survivors(view, held_out, attack, device=self.device, indices=mine, at_once=1)
-        whole = torch.zeros(len(self.held_out), dtype=torch.int64)
-        whole[mine] = stands.long()
-        return ranks.total(whole) > 0
 
     def _progress(self, values: dict[str, float], lr: float) -> dict[str, Any]:
         step, seconds = self.since

@@ -22,7 +22,7 @@ from robust_core.training.loop import Training
 from robust_core.training.recipe import Recipe, SchedulePart, parse_recipe
 from robust_core.training.run import Run
 from robust_core.training.schedule import learning_rate
-from robust_core.types import ImageSet, Splits, UserError
+from robust_core.types import Classifier, ImageSet, Splits, UserError
 
 CPU = torch.device("cpu")
 
@@ -171,12 +171,12 @@ def test_the_best_epoch_is_kept_by_held_out_figures(
     scores = iter([0.2, 0.9, 0.5])
     seen: list[torch.Tensor] = []
 
-    def judged(self: Training, weights: dict[str, torch.Tensor]) -> dict[str, Any]:
+    def judged(net: Classifier, weights: dict[str, torch.Tensor], *rest: Any) -> dict[str, Any]:
         seen.append(weights["linear.weight"].clone())
         score = next(scores)
         return {"clean": score, "robust": score, "w_robust": score, "n": 20}
 
-    monkeypatch.setattr(Training, "_validate", judged)
+    monkeypatch.setattr(loop, "validate", judged)
     finish(run, made)
     assert torch.equal(load_file(run.folder / WEIGHTS)["linear.weight"], seen[1])
 
