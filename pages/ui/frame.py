@@ -96,8 +96,9 @@ def colours() -> str:
 
 
 def show(chart: object, key: str, **settings: object) -> object:
-    """A Plotly figure of robust_core.charts as it is, with its sentence for those who cannot see it."""
-    config = {"displayModeBar": False, "scrollZoom": False}
+    """A Plotly figure of robust_core.charts as it is, with its sentence for those who cannot see it; to be taken along
+    as a picture from the button that appears over it."""
+    config = charts.taken_along(key)
     return st.plotly_chart(chart, theme=None, key=key, alt=charts.alt(chart), config=config, **settings)
 
 

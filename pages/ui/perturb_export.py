@@ -9,6 +9,7 @@ import streamlit as st
 from pages.ui import exports
 from pages.ui.film import Film
 from pages.ui.served import Served, Subject
+from pages.ui.slide import slide
 
 MIME = {"npz": "application/octet-stream", "png": "image/png"}
 TOLD = {"npz": "float32, exact", "png": "8 bit, rounded inside ε"}
@@ -20,9 +21,12 @@ def export(nets: Sequence[Served], subject: Subject, films: Sequence[Film], data
         with st.container(border=len(nets) > 1, key=f"home_{net.name}"):
             if len(nets) > 1:
                 st.markdown(f"**{net.title}**")
-            for column, file in zip(st.columns(2), exports.files(net, subject, film), strict=True):
+            columns = st.columns(3)
+            for column, file in zip(columns[:2], exports.files(net, subject, film), strict=True):
                 with column:
                     _offer(net, film, file)
+            with columns[2]:
+                _offer_slide(net, subject, film)
             st.markdown(
                 "Repeat it: the same prediction, the same bytes."
                 if not subject.own
@@ -31,6 +35,19 @@ def export(nets: Sequence[Served], subject: Subject, films: Sequence[Film], data
             if subject.index is not None:
                 st.code(exports.command(net, data_name, subject.index, film), language="bash", wrap_lines=True)
             st.code(exports.script(net, data_name, subject.index, film), language="python", wrap_lines=True)
+
+
+def _offer_slide(net: Served, subject: Subject, film: Film) -> None:
+    st.download_button(
+        "Download .svg",
+        slide(film, title=net.title, class_names=net.card.class_names, origin=subject.origin),
+        file_name=f"{exports.stem(net, subject.index, film)}.svg",
+        mime="image/svg+xml",
+        on_click="ignore",
+        icon=":material/download:",
+        key=f"download_svg_{net.name}",
+    )
+    st.caption("For a slide: clean, δ and adversarial side by side, with answers, attack, ε and seed.")
 
 
 def _offer(net: Served, film: Film, file: exports.File) -> None:

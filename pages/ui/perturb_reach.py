@@ -20,6 +20,7 @@ from robust_core import charts
 from robust_core.attacks import ATTACKS, BALLS, AttackSettings, Noise, smallest_eps
 from robust_core.types import Classifier
 
+Array = NDArray[np.floating]
 POINTS = 17  # of the curve
 ATTACKS_MADE = 6  # about so many: one for the curve, the rest for the smallest ε
 UNITS = {"linf": "ε (L∞, pixel units)", "l2": "ε (L2, pixel units)"}
@@ -27,7 +28,8 @@ UNITS = {"linf": "ε (L∞, pixel units)", "l2": "ε (L2, pixel units)"}
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Curve:
-    """One picture under growing budgets: eps (P,), probabilities (P, K); smallest: the least ε that fools, or None."""
+    """One picture under growing budgets: eps (P,), probabilities (P, K); smallest: the least ε that fools, one of them,
+    or None."""
 
     eps: NDArray[np.float64]
     probabilities: NDArray[np.float32]
@@ -47,9 +49,7 @@ def smallest(nets: Sequence[Served], subject: Subject, films: Sequence[Film]) ->
             )  # fmt: skip
             pixels = f" ({curve.smallest * 255:.1f}/255)" if curve.smallest and film.settings.norm == "linf" else ""
             st.markdown(f"{told}{pixels}, as far as this attack can tell.")
-            leads_to = film.target if film.target is not None else _leads_to(curve, film)
-            chart = _chart(net, subject, film, curve, leads_to)
-            show(chart, key=f"epsilon_{net.name}")
+            show(_chart(net, subject, film, curve), key=f"epsilon_{net.name}")
     attack = films[0].settings.describe().split(", ε")[0]
     st.caption(
         f"An upper bound: {attack} at each of {POINTS} budgets, refined where it first fools, "
@@ -57,46 +57,48 @@ def smallest(nets: Sequence[Served], subject: Subject, films: Sequence[Film]) ->
     )
 
 
-def _chart(net: Served, subject: Subject, film: Film, curve: Curve, leads_to: int) -> go.Figure:
-    """The curve with a line at the ε on the page: while that moves, the figure is kept and only the line moves."""
+def _chart(net: Served, subject: Subject, film: Film, curve: Curve) -> go.Figure:
+    """The curve with the page's own ε on it: while that moves, the figure is kept and only its points and line move."""
     now, names = look(), net.card.class_names
-    key = (
-        "curve drawn",
-        net.sha,
-        subject.sha,
-        film.y,
-        film.target,
-        leads_to,
-        film.settings.replace(eps=0.1).model_dump_json(),
-        now.name,
-    )
+    attack = film.settings.replace(eps=0.1).model_dump_json()
+    key = ("curve drawn", net.sha, subject.sha, film.y, film.target, attack, now.name)
+    eps, p_true, p_wrong, answers = _lines(curve, film)
+    answers = [names[k] for k in answers]
 
     def compute() -> go.Figure:
         return charts.epsilon_curve(
-            curve.eps,
-            curve.probabilities[:, film.y],
-            curve.probabilities[:, leads_to],
+            eps,
+            p_true,
+            p_wrong,
+            answers=answers,
             smallest=curve.smallest,
             current=0.0,
             unit=UNITS[film.settings.norm],
-            adversarial_name=names[leads_to],
+            adversarial_name="likeliest other" if film.target is None else names[film.target],
             true_name=names[film.y],
             look=now,
         )
 
     chart = remember(key, compute, private=True)  # this visitor's own, so that nobody else's line moves
+    charts.put_points(chart, eps, p_true, p_wrong, answers=answers)
     at = min(film.settings.eps, float(curve.eps[-1]))
     chart.layout.shapes[-1].update(x0=at, x1=at)
     return chart
 
 
-def _leads_to(curve: Curve, film: Film) -> int:
-    """The wrong class to draw: the one on the page's pictures, else the likeliest anywhere on the curve."""
-    if film.answer != film.y:
-        return film.answer
-    others = curve.probabilities.max(axis=0).copy()
-    others[film.y] = -1
-    return int(others.argmax())
+def _lines(curve: Curve, film: Film) -> tuple[Array, Array, Array, list[int]]:
+    """ε, P(class to leave), P(class led to) and which that is, by ε; the picture on the page is one of the points."""
+    on_page = film.settings.eps
+    eps, p = curve.eps, curve.probabilities
+    if on_page <= eps[-1]:
+        at = int(np.searchsorted(eps, on_page))
+        same = at < len(eps) and eps[at] == on_page
+        eps = eps if same else np.insert(eps, at, on_page)
+        p = p if same else np.insert(p, at, film.probabilities[-1], axis=0)
+    others = p.copy()
+    others[:, film.y] = -1
+    led_to = others.argmax(axis=1) if film.target is None else np.full(len(p), film.target)
+    return eps, p[:, film.y], p[np.arange(len(p)), led_to], led_to.tolist()
 
 
 def curve_of(net: Served, subject: Subject, film: Film) -> Curve:
@@ -131,7 +133,11 @@ def _computed(
     with torch.no_grad():
         logits = net(x_adv).numpy()
     found = smallest_eps(net, x, label, attack=settings, hi=top, tolerance=top / 300, target=target)[0]
-    return Curve(eps=eps.numpy(), probabilities=softmax(logits), smallest=found.eps)
+    budgets, p = eps.numpy(), softmax(logits)
+    if found.eps and found.eps not in budgets:
+        at = int(np.searchsorted(budgets, found.eps))
+        budgets, p = np.insert(budgets, at, found.eps), np.insert(p, at, softmax(found.logits.numpy())[0], axis=0)
+    return Curve(eps=budgets, probabilities=p, smallest=found.eps)
 
 
 def transfer(nets: Sequence[Served], films: Sequence[Film], found: Shelf) -> None:

@@ -16,9 +16,9 @@ from robust_core.charts.route_maps import change_order, route_over_steps, signal
 from robust_core.charts.routes import route_change, type_bars
 from robust_core.charts.soft_labels import confusion, gains, soft_label_bars, soft_label_curves
 from robust_core.charts.surface import surface
-from robust_core.charts.sweeps import epsilon_curve, transfer
+from robust_core.charts.sweeps import epsilon_curve, put_points, transfer
 from robust_core.charts.temperatures import class_bars, class_maps
-from robust_core.charts.theme import DARK, LIGHT, Theme, alt, theme
+from robust_core.charts.theme import DARK, LIGHT, Theme, alt, taken_along, theme
 from robust_core.charts.tradeoff import tradeoff
 from robust_core.charts.worst_class import worst_against_average
 
@@ -54,6 +54,7 @@ __all__ = [
     "picture",
     "probabilities",
     "progress",
+    "put_points",
     "reach",
     "route_change",
     "route_over_steps",
@@ -62,6 +63,7 @@ __all__ = [
     "soft_label_bars",
     "soft_label_curves",
     "surface",
+    "taken_along",
     "theme",
     "tradeoff",
     "training",

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
-from robust_core.charts.theme import FONT, alt
+from robust_core.charts.theme import FONT, alt, taken_along
 
 # Whatever the file is made to hold, a browser loads nothing for it.
 POLICY = (
@@ -51,7 +51,7 @@ def page(title: str, sections: Sequence[Section], *, missing: Sequence[str] = ("
         for figure in section.figures:
             count += 1
             drawn = to_html(figure, full_html=False, include_plotlyjs=False, div_id=f"figure-{count}",
-                            config={"displayModeBar": False, "responsive": True})  # fmt: skip
+                            config=taken_along(f"figure {count}") | {"responsive": True})  # fmt: skip
             sentence = html.escape(alt(figure), quote=True)
             parts.append(f'<div role="img" aria-label="{sentence}">{drawn}</div>')
         parts += [f'<p class="told">{html.escape(sentence)}</p>' for sentence in section.told]

@@ -18,6 +18,7 @@ def epsilon_curve(
     p_true: ArrayLike,
     p_adversarial: ArrayLike | None = None,
     *,
+    answers: Sequence[str] = (),
     smallest: float | None = None,
     current: float | None = None,
     unit: str = "ε",
@@ -28,31 +29,30 @@ def epsilon_curve(
 ) -> go.Figure:
     """Probability of the true class, and of the class the attack leads to, as ε grows; each (S,), in [0, 1].
 
-    smallest: the least ε that fools, marked and named; None says that none up to the largest did. current: the ε on
-    the page. unit names the axis ("ε (L∞, pixel units)"). Values that are not finite are gaps.
-    Raises UserError where the lengths differ.
+    answers: the class that p_adversarial is of at each ε, where that changes. smallest: the least ε that fools, marked
+    and named; None says that none up to the largest did. current: the ε on the page. unit names the axis
+    ("ε (L∞, pixel units)"). Values that are not finite are gaps. Raises UserError where the lengths differ.
     """
     x = numbers(eps)
     lines = [(true_name, numbers(p_true), look.good)]
     if p_adversarial is not None:
         lines.append((adversarial_name, numbers(p_adversarial), look.adversarial))
-    for name, y, _ in lines:
-        if y.shape != x.shape:
-            raise UserError(f"{x.shape[0]} values of ε need as many of {name!r}, got {y.shape}")
+    _refuse_lengths(x, [(name, y) for name, y, _ in lines], answers)
     chart = figure(look, height=height, alt=_epsilon_alt(x, lines, smallest), hovermode="x", showlegend=True)
     chart.update_layout(margin_t=34)
-    for name, y, colour in lines:
+    for name, _, colour in lines:
+        said = "%{customdata}" if answers and name == adversarial_name else label(name)
         chart.add_trace(
             go.Scatter(
                 name=f"P({label(name)})",
-                x=x,
-                y=gapped(y),
-                mode="lines+markers",
+                mode="lines+markers+text",
                 connectgaps=False,
                 cliponaxis=False,
                 line={"color": colour, "width": 2},
                 marker={"size": 5, "color": colour, "opacity": 1},
-                hovertemplate="ε = %{x:.4g}: P(" + label(name) + ") %{y:.1%}<extra></extra>",
+                textposition="bottom right",
+                textfont={"color": look.ink, "size": 12},
+                hovertemplate="ε = %{x:.4g}: P(" + said + ") %{y:.1%}<extra></extra>",
             )
         )
     top = float(x.max()) if len(x) else 1.0
@@ -89,13 +89,44 @@ def epsilon_curve(
             layer="below",
             line={"color": look.muted, "width": 1, "dash": "dot"},
         )
+    put_points(chart, x, *(y for _, y, _ in lines), answers=answers)
     word = f"not fooled up to ε = {top:.4g}" if smallest is None else f"smallest fooling ε = {smallest:.4g}"
     gaps = sum(int((~np.isfinite(y)).sum()) for _, y, _ in lines)
     word += f" · {gaps} values are not finite: gaps" if gaps else ""
-    chart.add_annotation(note(look, word, xref="paper", yref="paper", x=1, y=1.03, xanchor="right", yanchor="bottom"))
+    place = {"xref": "paper", "yref": "paper", "x": 0.98, "y": 1.03, "xanchor": "right", "yanchor": "bottom"}
+    chart.add_annotation(note(look, word, **place))
     chart.update_xaxes(axis(look, unit, range=[0, max(top, current or 0) * 1.02], showgrid=False))
     chart.update_yaxes(axis(look, range=[-0.03, 1.03], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1]))
     return chart
+
+
+def put_points(chart: go.Figure, eps: ArrayLike, *lines: ArrayLike, answers: Sequence[str] = ()) -> None:
+    """Gives the lines of a drawn `epsilon_curve` these points: what a slider adds to them, without drawing it anew."""
+    x, ys = numbers(eps), [numbers(y) for y in lines]
+    _refuse_lengths(x, list(zip(("the true class", "the other class"), ys, strict=False)), answers)
+    for trace, y in zip(chart.data, ys, strict=True):
+        trace.update(x=x, y=gapped(y))
+    if answers:
+        names = [label(name) for name in answers]
+        chart.data[-1].update(customdata=names, text=_where_it_changes(names, ys[-1]))
+
+
+def _where_it_changes(names: list[str], p: np.ndarray) -> list[str]:
+    """Each class once it is believed, and again after another one was."""
+    told, last = [], ""
+    for name, value in zip(names, p, strict=True):
+        new = value >= 0.5 and name != last
+        told.append(name if new else "")
+        last = name if new else last
+    return told
+
+
+def _refuse_lengths(x: np.ndarray, lines: list[tuple[str, np.ndarray]], answers: Sequence[str]) -> None:
+    for name, y in lines:
+        if y.shape != x.shape:
+            raise UserError(f"{x.shape[0]} values of ε need as many of {name!r}, got {y.shape}")
+    if answers and len(answers) != len(x):
+        raise UserError(f"{x.shape[0]} values of ε need as many answers, got {len(answers)}")
 
 
 def _epsilon_alt(x: np.ndarray, lines: list[tuple[str, np.ndarray, str]], smallest: float | None) -> str:

@@ -8,6 +8,7 @@ transparent, so a chart lies on whatever page holds it. Show figures as they are
 from __future__ import annotations
 
 import html
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,7 +17,8 @@ import plotly.graph_objects as go
 ThemeName = Literal["light", "dark"]
 Colour = str  # "#rrggbb"
 
-FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", system-ui, -apple-system, "Segoe UI", sans-serif'
+# The page's own font, then ones of about its width: a figure saved as a picture is laid out here and drawn without it.
+FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", Helvetica, Arial, "Liberation Sans", sans-serif'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +72,7 @@ def figure(look: Theme, *, height: int, alt: str, **layout: Any) -> go.Figure:
         "template": go.layout.Template(),
         "height": height,
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
-        "paper_bgcolor": "rgba(0,0,0,0)",
+        "paper_bgcolor": look.page,  # so that a picture of it can be read wherever it is put
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": FONT, "size": 13, "color": look.ink},
         "hoverlabel": {
@@ -122,6 +124,13 @@ def note(look: Theme, text: str, **place: Any) -> dict[str, Any]:
         "yanchor": "top",
     }
     return {**settings, **place}
+
+
+def taken_along(name: str) -> dict[str, Any]:
+    """How Plotly is to show a figure: no tool over it but the one that saves it as a picture, large enough to print."""
+    file = re.sub(r"[^A-Za-z0-9]+", "_", f"robustlens {name}").strip("_")
+    picture = {"format": "png", "scale": 3, "filename": file}
+    return {"scrollZoom": False, "displaylogo": False, "modeBarButtons": [["toImage"]], "toImageButtonOptions": picture}
 
 
 def alt(chart: go.Figure) -> str:

@@ -60,7 +60,9 @@ def compare(
     """Who gained and who paid from A to B, judged on the same images; intervals by a paired bootstrap over the images.
 
     An image is here its class and which of the two is right: N drawn with replacement are a multinomial draw of those
-    4·K counts. Raises UserError where the rows do not fit or hold no image.
+    4·K counts. Half an image more in each of a class's four counts keeps intervals honest where the two rarely differ:
+    that they never did so on 20 images does not make it certain that they never do. Source: Agresti & Min 2005, whose
+    correction for paired proportions this is. Raises UserError where the rows do not fit or hold no image.
     """
     if not len(labels) or not len(a_right) == len(b_right) == len(labels):
         raise UserError(
@@ -68,9 +70,11 @@ def compare(
         )
     cells = (labels * 4 + a_right.long() * 2 + b_right.long()).cpu()
     counts = torch.bincount(cells, minlength=4 * num_classes).double()
+    present = (counts.view(-1, 4).sum(dim=1) > 0).repeat_interleave(4)
+    likely = counts + 0.5 * present
     generator = torch.Generator().manual_seed(seed)
     drawn = [
-        torch.bincount(counts.multinomial(len(labels), replacement=True, generator=generator), minlength=len(counts))
+        torch.bincount(likely.multinomial(len(labels), replacement=True, generator=generator), minlength=len(counts))
         for _ in range(resamples)
     ]
     whole, many = _told(counts[None]), _told(torch.stack(drawn).double())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from robust_core.charts import LIGHT, alt, epsilon_curve, transfer
+from robust_core.charts import LIGHT, alt, epsilon_curve, put_points, transfer
 from robust_core.types import UserError
 from tests.charts.reading import sent, values, words
 
@@ -28,6 +28,19 @@ def test_not_fooled_is_said_with_how_far_was_looked() -> None:
     assert "not fooled up to ε = 0.1" in words(chart)
     assert "no ε up to 0.1 fools" in alt(chart)
     assert not chart.layout.shapes
+
+
+def test_the_classes_led_to_are_named_where_they_win() -> None:
+    wrong, answers = [0.01, 0.3, 0.85, 0.9, 0.7], ["dog", "dog", "dog", "<b>", "<b>"]
+    chart = epsilon_curve(range(5), [0.9] * 5, wrong, answers=answers, adversarial_name="likeliest other class")
+    other = chart.data[1]
+    assert list(other.customdata) == ["dog"] * 3 + ["&lt;b&gt;"] * 2
+    assert list(other.text) == ["", "", "dog", "&lt;b&gt;", ""]
+    assert "%{customdata}" in other.hovertemplate
+    put_points(chart, [0, 1], [0.9, 0.2], [0.1, 0.8], answers=["cat", "cat"])
+    assert (list(other.x), list(other.y), list(other.text)) == ([0, 1], [0.1, 0.8], ["", "cat"])
+    with pytest.raises(UserError, match="as many answers"):
+        put_points(chart, [0, 1], [0.9, 0.2], [0.1, 0.8], answers=["cat"])
 
 
 def test_the_curve_leaves_gaps() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from robust_core.charts import DARK, LIGHT, Theme, alt, theme
+from robust_core.charts import DARK, LIGHT, Theme, alt, taken_along, theme
 from robust_core.charts.theme import axis, figure, label, mixed
 
 # Streamlit's page and its second surface.
@@ -77,13 +77,20 @@ def test_theme_by_name_is_light_where_the_page_does_not_know() -> None:
     assert theme("") is LIGHT
 
 
-def test_a_figure_is_see_through_and_carries_its_sentence() -> None:
+def test_a_figure_stands_on_its_page_and_carries_its_sentence() -> None:
     chart = figure(DARK, height=200, alt="Three of 10.")
-    assert chart.layout.paper_bgcolor == chart.layout.plot_bgcolor == "rgba(0,0,0,0)"
+    assert chart.layout.paper_bgcolor == DARK.page  # a saved picture of it can be read on any slide
+    assert chart.layout.plot_bgcolor == "rgba(0,0,0,0)"
     assert chart.layout.font.color == DARK.ink
     assert alt(chart) == "Three of 10."
     assert alt(go.Figure()) == ""
     assert axis(LIGHT, nticks=3)["nticks"] == 3
+
+
+def test_a_figure_is_taken_along_under_a_name_any_file_system_takes() -> None:
+    tools = taken_along("epsilon_fashion_mnist/aw_net <b>")
+    assert tools["modeBarButtons"] == [["toImage"]]
+    assert tools["toImageButtonOptions"]["filename"] == "robustlens_epsilon_fashion_mnist_aw_net_b"
 
 
 def test_names_are_plain_text_of_bounded_length() -> None:

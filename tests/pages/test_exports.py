@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import io
 import shlex
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pages.ui import exports, served
 from pages.ui.film import shoot
+from pages.ui.slide import slide
 from robust_core import checkpoints, data
 from robust_core.attacks import AttackSettings
 from robust_core.frozen import frozen
@@ -108,3 +113,19 @@ def _environment() -> dict[str, str]:
     # As a user's shell is, whatever the machine that runs the tests is told about threads.
     kept = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
     return kept | {"PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def test_the_slide_shows_the_pictures_and_says_what_they_are(zoo):
+    _, subject, film = scene(zoo, SETTINGS[1])
+    text = slide(film, title="<b>One", class_names=["<i>"] * 10, origin="fashion_mnist_small, test image 4").decode()
+    drawing = ElementTree.fromstring(text)
+    words = [word.text for word in drawing.iter("{http://www.w3.org/2000/svg}text")]
+    assert words[0].startswith("<b>One: ")
+    assert words[1].startswith("<i> ")
+    assert words[-1] == f"{film.settings.describe()}. Picture: fashion_mnist_small, test image 4."
+    clean, _, adversarial = (
+        np.array(Image.open(io.BytesIO(base64.b64decode(image.get("href").split(",")[1]))))[::17, ::17, 0]
+        for image in drawing.iter("{http://www.w3.org/2000/svg}image")
+    )
+    assert np.array_equal(clean, subject.pixels[0].numpy())
+    assert np.array_equal(adversarial, np.rint(255 * film.x_adv[0]).astype(np.uint8))

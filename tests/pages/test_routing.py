@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import shutil
+from types import SimpleNamespace
 
 import pytest
+import torch
 from PIL import Image
 
 from pages.ui import routes
+from robust_core.types import Route
 from tests.pages.routers import AW, MOE, QUICK, ROUTING, captions, charts, component, healthy, held, html, maps, routers  # noqa: F401
 
 
@@ -47,7 +50,8 @@ def test_eps_moves_the_route_and_zero_leaves_it(open_page):
     still = maps(healthy(app))
     assert far > 0
     assert still["drift"] == [0.0] * 4
-    assert "do not part" in still["told"][-1]
+    assert still["told"][-1].startswith("The routes do not part: ")
+    assert still["told"][-1].endswith("the signals hardly change (mean |Δω| at most 0.000).")
 
 
 def test_a_filter_is_looked_at_by_link_and_closed(open_page):
@@ -206,4 +210,23 @@ def test_perturb_offers_them_when_every_network_routes(open_page):
     ],
 )
 def test_what_the_router_makes_of_two_pictures(clean, now, told):
-    assert routes._taken(clean, now) == told
+    assert routes._taken(*routes._kinds(clean, now)) == f"the router {told}"
+
+
+@pytest.mark.parametrize(
+    ("p_adversarial", "signal", "told"),
+    [
+        (0.2, 1.01, "do not part: the router takes both pictures for clean; the signals hardly change (mean |Δω| at "
+         "most 0.010)."),
+        (0.9, 1.01, "part: the router takes the clean picture for clean, this one for adversarial; the signals hardly "
+         "change (mean |Δω| at most 0.010)."),
+        (0.2, 1.30, "part: the router takes both pictures for clean; the signals part in layer1.0 (mean |Δω| at most "
+         "0.300)."),
+    ],
+)  # fmt: skip
+def test_routes_part_by_type_or_by_signals(p_adversarial, signal, told):
+    def route(p: float, omega: float) -> Route:
+        return Route(signals={"layer1.0.conv1": torch.full((1, 4), omega)}, p_type=torch.tensor([[1 - p, p]]))
+
+    way = SimpleNamespace(clean=route(0.1, 1.0), route=route(p_adversarial, signal), index=(1,))
+    assert routes._told(way) == [f"The routes {told}"]

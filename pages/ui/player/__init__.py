@@ -75,8 +75,8 @@ def lane(film: Film, *, title: str, told: str, class_names: Sequence[str], truth
         "deltaTold": f"δ ×{magnify}",
         "reach": [_pixels(v, film.settings.norm) for v in np.abs(change).max(axis=(1, 2, 3))],
         "length": [f"{v:.2f}" for v in np.sqrt((change.astype(np.float64) ** 2).sum(axis=(1, 2, 3)))],
-        "probs": np.round(probabilities, 4).tolist(),
-        "cleanProbs": np.round(clean, 4).tolist(),
+        "probs": np.round(probabilities, 6).tolist(),
+        "cleanProbs": np.round(clean, 6).tolist(),
         "loss": _finite(film.loss),
         "margin": _finite(film.margin),
         "pTrue": _finite(probabilities[:, film.y]),
@@ -146,4 +146,4 @@ def _signals(film: Film) -> dict[str, Any] | None:
 
 def _finite(values: NDArray[Any]) -> list[float | None]:
     """JSON knows neither NaN nor infinity; a curve has a gap there."""
-    return [round(float(v), 4) if np.isfinite(v) else None for v in values]
+    return [round(float(v), 6) if np.isfinite(v) else None for v in values]

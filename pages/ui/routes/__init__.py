@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+import torch
 from torch import Tensor
 
 from pages.ui.pictures import data_url
@@ -113,26 +114,34 @@ def pack(
 
 
 def _told(way: Way) -> list[str]:
-    """A sentence a step: where the routes part, and what the router takes the picture for."""
-    typed = way.route.p_type
+    """A sentence a step: do the routes part, by what the router takes the pictures for or by its other decisions?"""
+    typed, clean = way.route.p_type, way.clean.p_type
+    apart = torch.stack([torch.zeros(len(way.index)), *distances(way.clean, way.route).values()]).amax(dim=0)
     words = []
     for i, block in enumerate(first_parting(way.clean, way.route)):
-        sentence = f"The routes part in {block}." if block else "The routes do not part."
-        if typed is not None and way.clean.p_type is not None:
-            sentence += f" The router {_taken(float(way.clean.p_type[0, 1]), float(typed[i, 1]))}."
-        words.append(sentence)
+        kinds = None if typed is None or clean is None else _kinds(float(clean[0, 1]), float(typed[i, 1]))
+        part = block is not None or (kinds is not None and kinds[0] != kinds[1])
+        details = [_taken(*kinds)] if kinds else []
+        if way.route.experts:
+            details.append(f"another expert is used in {block}" if block else "the same experts are used")
+        elif way.route.signals:
+            signals = f"the signals part in {block}" if block else "the signals hardly change"
+            details.append(f"{signals} (mean |Δω| at most {float(apart[i]):.3f})")
+        words.append(f"The routes {'part' if part else 'do not part'}: {'; '.join(details)}.")
     return words
 
 
-def _taken(clean: float, now: float) -> str:
-    """What it makes of both pictures, by its P(adversarial) of each; near one half it makes nothing of one."""
-    kinds = [None if abs(p - 0.5) < UNSURE else TYPES[p > 0.5] for p in (clean, now)]
-    if kinds == [None, None]:
-        return "cannot tell what either picture is"
-    if kinds[0] == kinds[1]:
-        return f"takes both pictures for {kinds[0]}"
-    was, is_now = (kind or "neither type" for kind in kinds)
-    return f"takes the clean picture for {was}, this one for {is_now}"
+def _kinds(*p_adversarial: float) -> list[str | None]:
+    """What the router takes pictures for; near one half it makes nothing of one."""
+    return [None if abs(p - 0.5) < UNSURE else TYPES[p > 0.5] for p in p_adversarial]
+
+
+def _taken(clean: str | None, now: str | None) -> str:
+    if clean is None and now is None:
+        return "the router cannot tell what either picture is"
+    if clean == now:
+        return f"the router takes both pictures for {clean}"
+    return f"the router takes the clean picture for {clean or 'neither type'}, this one for {now or 'neither type'}"
 
 
 def _clean_margin(way: Way) -> float:
