@@ -69,7 +69,7 @@ def _told(way: Way, subject: Subject, order: str, experts: bool) -> str:
     parted = (
         "Routes part where another expert is used"
         if experts
-        else f"Routes part in the first block with a conv of mean "
+        else f"Signals part in the first block with a conv of mean "
         f"|Δω| > {PARTED:g} (the line in the bars; that threshold is ours)"
     )
     return f"{cell}. {parted}. {way.settings.describe()}. Picture: {subject.origin}. Click a cell to look at it alone."

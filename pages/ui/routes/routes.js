@@ -27,11 +27,12 @@ const whole = (text) => new Int16Array(Uint8Array.from(atob(text), (c) => c.char
 const POLES = { light: { low: [0, 114, 178], high: [213, 94, 0], pick: [0, 128, 92], mid: [235, 237, 241] },
   dark: { low: [86, 180, 233], high: [240, 128, 60], pick: [47, 191, 150], mid: [38, 43, 53] } };
 const mix = (pole, mid, t) => `rgb(${pole.map((c, k) => Math.round(mid[k] + (c - mid[k]) * Math.min(1, t))).join(",")})`;
-// A conv's cells: filters wrap after 32, experts stand in one row.
-const cells = (conv, experts) => (experts ? { across: Math.max(conv.n, 4), wide: 40, high: 14 } : { across: 32, wide: 10, high: 10 });
+// A conv's cells: filters wrap, after 32 or where there is less room after 16; experts stand in one row.
+const NARROW = 900, wrapAt = (width) => (width && width < NARROW ? 16 : 32);
+const cells = (conv, experts, wrap) => (experts ? { across: Math.max(conv.n, 4), wide: 40, high: 14 } : { across: wrap, wide: 10, high: 10 });
 
-function drawMap(canvas, conv, values, colour, chosen, experts, ink) {
-  const { across, wide, high } = cells(conv, experts), rows = Math.ceil(conv.n / across);
+function drawMap(canvas, conv, values, colour, chosen, { across, wide, high }, ink) {
+  const rows = Math.ceil(conv.n / across);
   canvas.width = across * wide * 2; canvas.height = rows * high * 2;
   const pen = canvas.getContext("2d");
   pen.scale(2, 2);
@@ -65,7 +66,8 @@ function curve(title, values, { index, was = null, range = null, zero = false, s
 }
 
 function create(root, trigger) {
-  let data = null, at = null, timer = null, version = 0, rows = [], curves = [], images = null;
+  let data = null, at = null, timer = null, version = 0, rows = [], curves = [], images = null, wrap = wrapAt(root.clientWidth);
+  const cellsOf = (conv) => cells(conv, data.kind === "experts", wrap);
   const figureOf = () => { const canvas = el("canvas", { role: "img" }), bold = el("strong"), small = el("span", { class: "quiet" });
     return { node: el("figure", {}, canvas, el("figcaption", {}, bold, small)), canvas, bold, small }; };
   const clean = figureOf(), adv = figureOf(), told = el("p", { class: "told", role: "status" }), types = el("div", { class: "types" });
@@ -132,14 +134,14 @@ function create(root, trigger) {
     return `${conv.name}, ${data.kind === "experts" ? "expert" : "filter"} ${filter}: ${before.toFixed(3)} → ${after.toFixed(3)}`;
   };
   const placeOf = (canvas, conv, e) => {
-    const { across } = cells(conv, data.kind === "experts"), box = canvas.getBoundingClientRect();
+    const { across } = cellsOf(conv), box = canvas.getBoundingClientRect();
     const high = box.height / Math.ceil(conv.n / across);
     const place = Math.floor((e.clientY - box.top) / high) * across + Math.floor(((e.clientX - box.left) / box.width) * across);
     return conv.order[place] ?? null;
   };
   const pick = (conv, filter) => { if (filter !== null) trigger(`${conv.name}:${filter}`); };
   const keyed = (e, canvas, conv) => {
-    const row = rows.find((r) => r.conv === conv), { across } = cells(conv, data.kind === "experts");
+    const row = rows.find((r) => r.conv === conv), { across } = cellsOf(conv);
     const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: across, ArrowUp: -across }[e.key];
     if (e.key === "Enter" || e.key === " ") { e.preventDefault(); pick(conv, conv.order[row.cursor]); }
     if (!step) return;
@@ -176,7 +178,7 @@ function create(root, trigger) {
       const own = experts ? share : signed(data.reach);
       [[before, own], [after, own], [gap, signed(data.change)]].forEach(([values, colour], k) => {
         const under = document.activeElement === row.maps[k] || root.getRootNode().activeElement === row.maps[k];
-        drawMap(row.maps[k], conv, values, colour, under ? conv.order[row.cursor] : chosen, experts, ink);
+        drawMap(row.maps[k], conv, values, colour, under ? conv.order[row.cursor] : chosen, cellsOf(conv), ink);
         if (!under) row.maps[k].setAttribute("aria-label",
           `${conv.name}, ${row.maps[k].dataset.map}, ${conv.n} ${experts ? "experts" : "filters"}; arrow keys walk, Enter looks at one`);
       });
@@ -192,6 +194,11 @@ function create(root, trigger) {
     output.textContent = `${data.unit} ${data.index[at]} of ${data.index[last()]}`;
     range.setAttribute("aria-valuetext", output.textContent);
   }
+
+  new ResizeObserver(() => {
+    const next = wrapAt(root.clientWidth);
+    if (next !== wrap) { wrap = next; if (data) draw(); }
+  }).observe(root);
 
   const load = (source) => { const image = new Image(); image.src = source; return image.decode().then(() => image); };
   return { stop, async update(next) {
