@@ -18,6 +18,7 @@ from robust_core.evaluation.leaderboard import Row, interval
 
 MANY = 24  # networks from which on only the chosen and the best are named: to place hundreds of names takes seconds
 BEST = 5
+WIDE = (560, 450)  # px that both have in a window of 1,440: names laid out for more would lie on marks
 
 
 def pictures(shown: Shown) -> None:
@@ -67,11 +68,9 @@ def _drawn(which: str, points: list[charts.Checkpoint], selected: str | None, na
     def compute() -> go.Figure:
         if which != "tradeoff":
             return charts.worst_against_average(
-                points, selected, named=names, closer=which == "worst, closer", look=now, width=540, height=430
+                points, selected, named=names, closer=which == "worst, closer", look=now, width=WIDE[1], height=430
             )
-        chart = charts.tradeoff(points, selected, named=names, look=now, width=700, height=430)
-        # In half a page the legend needs a line of its own above the chart's remark.
-        return chart.update_layout(legend={"y": 1.07}, margin={"t": 44})
+        return charts.tradeoff(points, selected, named=names, look=now, width=WIDE[0], height=430)
 
     return remember(("compared", which, tuple(points), selected, tuple(names), now.name), compute, private=False)
 

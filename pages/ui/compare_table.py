@@ -41,10 +41,6 @@ COLUMNS = (  # key, label, help
     ("multiply_adds", "mult-adds", "Multiply-adds of one image: convolutions and matrix products"),
     ("ms", "ms / image", "One image alone, this machine"),
 )
-SPANS = (
-    "W-Robust's interval: half the sum of the lower ends of both, to half that of the upper ones; at least 95 %, as "
-    "if the errors of both came together"
-)
 NOTHING: Cell = {"text": MISSING, "kind": "none", "tip": "Its card holds no such figure."}
 
 
@@ -72,7 +68,6 @@ def table(shown: Shown) -> None:
     told += ["Shown the other way round: the best last" if shown.sort in JUDGES else "Shown the other way round"] * (
         shown.backwards
     )
-    told.append(SPANS)
     st.caption(verbatim(". ".join(told) + "." + (f" {left_out} more filtered out." if left_out else "")))
     _times(shown)
 

@@ -80,7 +80,7 @@ def missing(shown: Shown) -> None:
         st.success("Every network on this board was measured so, and checked.", icon=":material/task_alt:")
         return
     titles = shown.titles()
-    told = [f"- **{verbatim(titles[one.name])}**: {' and '.join(what)}" for one, what in wanting[:LISTED]]
+    told = [f"- **{verbatim(titles[one.name])}** lacks {_listed(what)}." for one, what in wanting[:LISTED]]
     st.markdown("\n".join(told))
     lines = [line for one, _ in wanting[:LISTED] for line in commands(shown, one)]
     if lines:
@@ -121,12 +121,17 @@ def _here_and_now(shown: Shown, wanting: Sequence[Row]) -> None:
 
 
 def lacks(one: Row) -> list[str]:
-    """What a row's card does not have, or not of its present weights, or only as an imported card claims."""
-    told = [] if one.score else ["robust accuracy, as chosen above, was not measured"]
-    told += ["its figures were not measured here"] if one.score and one.score.claimed else []
-    told += ["its figures are of fewer images than the others'"] if one.fewer else []
-    told += [] if one.clean else ["not measured untouched"]
-    return told + ([] if one.doubts else ["nobody has checked whether its figures can be believed"])
+    """What a row's card does not have, or not of its present weights, or only as an imported card claims: nouns."""
+    told = [] if one.score else ["robust accuracy under the attack chosen above"]
+    told += ["figures measured here, in place of what its card claims"] if one.score and one.score.claimed else []
+    told += ["robust accuracy on as many images as the others"] if one.fewer else []
+    told += [] if one.clean else ["clean accuracy"]
+    return told + ([] if one.doubts else ["the checks for a false sense of security"])
+
+
+def _listed(things: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(things[:-1]), things[-1]] if things[1:] else things)
 
 
 def way(shown: Shown) -> tuple[str, ...] | None:

@@ -32,9 +32,7 @@ def tradeoff(found: Shelf, selected: str) -> None:
     points = [_point(name, titles[name], served.card) for name, served in here.items()]
     drawn = closer([point for point in points if point is not None])
     names = named(drawn, [selected])
-    chart = charts.tradeoff(drawn, selected, named=names, look=look(), width=640, height=450)
-    # In half a page the legend needs a line of its own above the chart's remark.
-    chart.update_layout(legend={"y": 1.07}, margin={"t": 44})
+    chart = charts.tradeoff(drawn, selected, named=names, look=look(), width=560, height=450)
     event = show(chart, "tradeoff", on_select="rerun", selection_mode="points")
     clicked = [p["customdata"][0] for p in event.selection.points if p.get("customdata")]
     if clicked and clicked[0] in found.nets:

@@ -9,18 +9,19 @@ from functools import lru_cache
 import streamlit as st
 
 from pages.ui import link
-from pages.ui.compare_cards import read_cards
+from pages.ui.compare_cards import ANY, read_cards
 from pages.ui.frame import look, show, verbatim
 from robust_core import charts
 from robust_core.checkpoints import CARD, RECIPE, WEIGHTS, Card
 from robust_core.evaluation.measures import percents
-from robust_core.evaluation.scores import Listed, Task, task_of
+from robust_core.evaluation.scores import Board, Listed, Task, boards, task_of
 from robust_core.library.claims import CLAIMS, Claim, Comparison, Verdict, verdict
 
 WHAT = {"w_robust": "W-Robust", "worst_class": "worst class", "nsd": "NSD"}
 TITLES = {"aw_net": "AW-Net", "residual": "its static twin", "mtard": "MTARD", "rslad": "RSLAD", "b_mtard": "B-MTARD",
           "absld": "ABSLD"}  # fmt: skip
 MOST_TOLD = 3  # differences of two recipes
+PAPERS = "The papers' attacks: FGSM, PGD-20 with two sizes of step, and CW-30."
 
 
 def verdicts(*, like: Card | None = None, of: str | None = None) -> None:
@@ -32,15 +33,37 @@ def verdicts(*, like: Card | None = None, of: str | None = None) -> None:
     if of is None or found:
         st.markdown("### Do the papers' claims hold here?")
     if found:
-        show(charts.claims([_drawn(one) for one in found], look=look()), f"claims_{of}")
+        alike = len({one.by.board for one in found}) == 1
+        show(charts.claims([_drawn(one, alike=alike) for one in found], look=look()), f"claims_{of}")
         for line in _remarks(found):
             st.caption(line)
     if of is None and (missing := [_title(claim) for claim, one in made.items() if one is None]):
         st.caption(f"Not asked yet, for it needs a network of each, measured alike: {'; '.join(missing)}.")
     if found:
-        names = dict.fromkeys(name for one in found for name in (one.method.name, one.rival.name))
-        st.page_link("pages/5_Compare.py", label="Compare them", icon=":material/leaderboard:",
-                     query_params=link.params() | {"models": ",".join(names)})  # fmt: skip
+        _links(found, listed)
+
+
+def _links(found: Sequence[Verdict], listed: Sequence[Listed]) -> None:
+    """To Compare, one a claim: each has its networks, its yardstick and its figure."""
+    ids = {_images_and_budget(board): board.id for board in boards(listed)}
+    st.caption("Their figures on Compare, under the attack that each is judged by:")
+    kept = link.params()
+    kept |= {key: ANY for key in ("method", "architecture") if key in kept}  # a filter could hide them
+    with st.container(horizontal=True, gap="small"):
+        for one in found:
+            asked = {
+                "models": link.listed([one.method.name, one.rival.name]),
+                "board": ids[_images_and_budget(one.by.board)],
+                "under": one.by.yardstick.id,
+                "sort": one.claim.what,
+            }
+            st.page_link("pages/5_Compare.py", label=_title(one.claim), icon=":material/leaderboard:",
+                         query_params=kept | asked)  # fmt: skip
+
+
+def _images_and_budget(board: Board) -> Hashable:
+    """Its id may be another among more boards."""
+    return board.fingerprint, board.norm, board.eps, board.task
 
 
 @lru_cache(maxsize=32)
@@ -66,12 +89,14 @@ def _title(claim: Claim) -> str:
     return f"{TITLES[claim.method]} against {TITLES[claim.rival]}, {WHAT[claim.what]}"
 
 
-def _drawn(found: Verdict) -> charts.Claimed:
-    by = found.by
-    pair = f"{found.method.card.title} and {found.rival.card.title}"
+def _drawn(found: Verdict, *, alike: bool) -> charts.Claimed:
+    """alike: are all claims judged on one board, which is told once?"""
+    by, pair = found.by, (found.method.card.title, found.rival.card.title)
+    where = "" if alike else f", {by.board.data_name}, {by.board.budget}"
     return charts.Claimed(
-        title=_title(found.claim), told=_figures(found.claim, by), known=f"{pair}: {_measured(by)}",
-        answer=found.answer, gain=100 * by.gain, low=100 * by.low, high=100 * by.high,
+        title=_title(found.claim), told=_figures(found.claim, by), pair=pair, under=by.yardstick.title + where, n=by.n,
+        known=f"{' and '.join(pair)}: {_measured(by)}", answer=found.answer, gain=100 * by.gain, low=100 * by.low,
+        high=100 * by.high,
     )  # fmt: skip
 
 
@@ -83,20 +108,24 @@ def _figures(claim: Claim, by: Comparison) -> str:
 
 
 def _measured(by: Comparison) -> str:
-    budget = "" if "ε" in by.told else f", {by.board.budget}"
-    return f"first {by.n:,} test images of {by.board.data_name}, {by.told}{budget}"
+    under = by.told if "ε" in by.told else f"{by.yardstick.title}, {by.board.budget}"
+    return f"first {by.n:,} test images of {by.board.data_name}, {under}"
 
 
 def _remarks(found: Sequence[Verdict]) -> list[str]:
     """What all rows share said once; what one row is alone in, by its name."""
-    shared = dict.fromkeys(_measured(one.by) for one in found)
+    places = dict.fromkeys(f"{one.by.board.data_name}, {one.by.board.budget}" for one in found)
+    footings = {(one.by.yardstick.id, one.by.n, one.by.board) for one in found}
     nsd = any(one.claim.what == "nsd" for one in found)
     counts = [_title(one.claim) for one in found if not one.by.paired]
     paired = ", image by image" if len(counts) < len(found) else ""
     if paired and counts:
         paired += f" but for {'; '.join(counts)}, where the cards do not tell enough"
     said = [
-        f"Robust: {verbatim('; or '.join(shared))}. One training seed each: the intervals (about 95 %) are of the "
+        f"Robust: on the first n test images of {verbatim('; or of '.join(places))}"
+        + ("; in bold where a row is judged otherwise than most. " if len(footings) > 1 else ". ")
+        + f"{PAPERS} " * any(one.by.yardstick.id == "group:table" for one in found)
+        + "One training seed each: the intervals (about 95 %) are of the "
         f"images' chance alone{paired}; another seed may move a gain by more."
         + (" NSD: lower is fairer; in hundredths, its fall drawn as a gain." if nsd else "")
     ]

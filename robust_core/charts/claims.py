@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,23 +11,31 @@ import plotly.graph_objects as go
 
 from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, note
 
-Answer = Literal["holds", "fails", "open", "unequal"]
-ROW = 46  # px high
+Answer = Literal["holds", "does not hold", "undecided", "trained differently"]
+ROW = 66  # px high
+SMALL = 11.5  # px, the font of what a row is judged by
 WORDS: dict[Answer, str] = {
-    "holds": "holds here", "fails": "does not hold here", "open": "undecided here", "unequal": "trained differently",
+    "holds": "holds here", "does not hold": "does not hold here", "undecided": "undecided here",
+    "trained differently": "trained differently",
 }  # fmt: skip
-SYMBOLS: dict[Answer, str] = {"holds": "circle", "fails": "x", "open": "circle-open", "unequal": "diamond-open"}
+SYMBOLS: dict[Answer, str] = {
+    "holds": "circle", "does not hold": "x", "undecided": "circle-open", "trained differently": "diamond-open",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claimed:
     """A claim and what came out. gain, low, high: points by which the method fares better, with the 95 % interval.
 
-    told: both figures, "76.9 and 75.4 %". known: on what, for the one who points at it.
+    told: both figures, "76.9 and 75.4 %", of the networks of the pair in its order. under: the attack in words; n: how
+    many images met it. known: all of it in a sentence, for the one who points at it.
     """
 
     title: str
     told: str
+    pair: tuple[str, str]
+    under: str
+    n: int
     known: str
     answer: Answer
     gain: float
@@ -35,11 +44,14 @@ class Claimed:
 
 
 def claims(answers: Sequence[Claimed], *, look: Theme = LIGHT) -> go.Figure:
-    """The claims from above in the order given: right of the line the method fares better."""
+    """The claims from above in the order given: right of the line the method fares better.
+
+    Below each its networks and what it is judged by, in bold where most of the others are judged otherwise.
+    """
     chart = figure(look, height=64 + ROW * len(answers), alt=_alt(answers), margin={"l": 8, "r": 8, "t": 8, "b": 44})
-    paint = {"holds": look.good, "fails": look.adversarial, "open": look.muted, "unequal": look.muted}
+    paint = {"holds": look.good, "does not hold": look.adversarial}
     for at, one in enumerate(answers):
-        colour = paint[one.answer]
+        colour = paint.get(one.answer, look.muted)
         chart.add_trace(
             go.Scatter(
                 x=[one.gain],
@@ -68,12 +80,33 @@ def claims(answers: Sequence[Claimed], *, look: Theme = LIGHT) -> go.Figure:
         margin_r=150,
         xaxis=axis(look, "points by which the method fares better than its rival", range=[-reach, reach], nticks=9),
         yaxis=axis(
-            look, tickvals=list(range(len(answers))), ticktext=[label(one.title, 60) for one in answers],
+            look, tickvals=list(range(len(answers))), ticktext=_rows(answers, look),
             range=[len(answers) - 0.5, -0.5], showgrid=False,
         )
         | {"tickfont": {"size": 13, "color": look.ink}},
     )  # fmt: skip
     return chart
+
+
+def _rows(answers: Sequence[Claimed], look: Theme) -> list[str]:
+    """Each claim's name over its networks and over what it is judged by."""
+    under, n = _usual([one.under for one in answers]), _usual([one.n for one in answers])
+
+    def said(text: str, *, usual: bool) -> str:
+        return text if usual else f'<b style="color:{look.ink}">{text}</b>'
+
+    return [
+        f'{label(one.title, 60)}<span style="font-size:{SMALL}px;color:{look.muted}">'
+        f"<br>{' and '.join(label(name, 26) for name in one.pair)}"
+        f"<br>{said(label(one.under, 80), usual=one.under == under)}, {said(f'n = {one.n:,}', usual=one.n == n)}</span>"
+        for one in answers
+    ]
+
+
+def _usual(values: Sequence[Hashable]) -> Hashable:
+    """What more than half of them are; None where nothing is."""
+    value, times = Counter(values).most_common(1)[0] if values else (None, 0)
+    return value if 2 * times > len(values) else None
 
 
 def _wrapped(text: str, width: int = 70) -> str:
@@ -87,7 +120,8 @@ def _wrapped(text: str, width: int = 70) -> str:
 
 def _alt(answers: Sequence[Claimed]) -> str:
     told = [
-        f"{one.title}: {WORDS[one.answer]}, {one.gain:+.1f} points, interval {one.low:+.1f} to {one.high:+.1f}"
+        f"{one.title}: {WORDS[one.answer]}, {one.gain:+.1f} points, interval {one.low:+.1f} to {one.high:+.1f}, of "
+        f"{' and '.join(one.pair)} under {one.under}, {one.n:,} images"
         for one in answers
     ]
     return f"Claims of the papers. {'; '.join(told)}."

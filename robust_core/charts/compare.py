@@ -18,6 +18,12 @@ from robust_core.types import UserError
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 APART = 0.006  # of the axis, between the whiskers of two networks
+# Shades of one colour, the first three far apart: so much of the page, or with minus of the ink, is in them.
+SHADES = (0.0, -0.6, 0.45, -0.3, 0.25, -0.85)
+LIGHTER = (0.0, 0.6, 0.3, 0.45, 0.15, 0.7)  # of a colour that is nearly the ink's
+NEAR_INK = 0.25  # in lightness
+LINE = 16  # px between two names at the lines' ends
+NAMED = 24  # characters of a name there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +51,9 @@ def accuracy_curves(
     """A line a network with 95 % whiskers (Wilson). x_name: what a value of x is called in hover ("ε", "steps").
 
     usual: the x of the leaderboard, marked. by_rank: points equally far apart, whatever their values (1, 2, 5, 10, …).
-    Colour = objective and symbol = architecture, as in `tradeoff`; each has a dash of its own. Whiskers stand side by
-    side, a little beside their points where there are several.
+    Colour = objective and symbol = architecture, as in `tradeoff`, in shades where several share an objective; each has
+    a dash of its own, and its name at its end. Whiskers stand side by side, a little beside their points where there
+    are several.
     Raises UserError where a network has not one count a point, or no images.
     """
     for net in nets:
@@ -55,9 +62,9 @@ def accuracy_curves(
     places = list(range(len(x))) if by_rank else list(x)
     chart = figure(look, height=height, alt=_curves_alt(x, nets, x_name), hovermode="x unified", showlegend=True)
     chart.update_layout(margin={"l": 8, "r": 16, "t": 40, "b": 8})
+    colours = line_colours([net.method for net in nets], look)
     apart = APART * (max(places) - min(places)) if places else 0.0
-    for i, net in enumerate(nets):
-        colour = method_colour(net.method, look)
+    for i, (net, colour) in enumerate(zip(nets, colours, strict=True)):
         shares, ends = [right / net.n for right in net.right], [wilson(right, net.n) for right in net.right]
         beside = apart * (i - (len(nets) - 1) / 2)
         chart.add_trace(
@@ -86,9 +93,58 @@ def accuracy_curves(
             note(look, f"the board's {x_name}", x=at, yref="paper", y=1, xshift=5, yanchor="top", xanchor="left")
         )
     ticks: dict[str, Any] = {"tickvals": places, "ticktext": [f"{v:.4g}" for v in x]}
+    if nets and places:
+        _name_ends(chart, max(places), nets, colours, height - 110, look)
+        room = 0.025 * (max(places) - min(places)) or 0.5
+        ticks["range"] = [min(places) - room, max(places) + room]  # or the names would count as points
     chart.update_xaxes(axis(look, x_title, showgrid=False, **ticks))
     chart.update_yaxes(axis(look, "accuracy", range=[-0.02, 1.02], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1]))
     return chart
+
+
+def line_colours(methods: Sequence[str], look: Theme) -> list[str]:
+    """A colour a line: its objective's, where several have that in shades of it, the first in the very colour."""
+    found: list[str] = []
+    bases = [method_colour(method, look) for method in methods]
+    for i, base in enumerate(bases):
+        shades = SHADES if abs(lightness(base) - lightness(look.ink)) >= NEAR_INK else LIGHTER
+        shade = shades[bases[:i].count(base) % len(shades)]
+        found.append(mixed(look.ink if shade < 0 else look.page, base, abs(shade)) if shade else base)
+    return found
+
+
+def lightness(colour: str) -> float:
+    """Of "#rrggbb", about as the eye weighs it, in [0, 1]."""
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return 0.3 * red + 0.59 * green + 0.11 * blue
+
+
+def _name_ends(
+    chart: go.Figure, last: float, nets: Sequence[Counted], colours: Sequence[str], canvas: int, look: Theme
+) -> None:
+    """Each name right of its line's end, LINE px apart, in the order in which the lines lie; a stroke leads to it."""
+    order = sorted(range(len(nets)), key=lambda i: (nets[i].right[-1] / nets[i].n, sum(nets[i].right) / nets[i].n))
+    ends = [nets[i].right[-1] / nets[i].n for i in order]
+    for i, share, at in zip(order, ends, spread([share * canvas for share in ends]), strict=True):
+        chart.add_annotation(
+            x=last, y=share, ax=26, ay=share * canvas - at, text=label(nets[i].name, NAMED), xanchor="left",
+            font={"size": 12, "color": look.ink}, arrowhead=0, arrowwidth=2, arrowcolor=colours[i], standoff=5,
+        )  # fmt: skip
+    chart.update_layout(margin_r=40 + 5.8 * max(min(len(net.name), NAMED) for net in nets))
+
+
+def spread(heights: Sequence[float]) -> list[float]:
+    """These, rising, moved by as little as leaves LINE px between any two, none of them far below 0."""
+    up: list[float] = []
+    down: list[float] = []
+    found: list[float] = []
+    for height in heights:
+        up.append(max([height, *(last + LINE for last in up[-1:])]))
+    for height in reversed(heights):
+        down.append(min([height, *(last - LINE for last in down[-1:])]))
+    for high, low in zip(up, reversed(down), strict=True):
+        found.append(max([(high + low) / 2, -LINE / 2, *(last + LINE for last in found[-1:])]))
+    return found
 
 
 def _told(value: float, ends: tuple[float, float]) -> str:

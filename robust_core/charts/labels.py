@@ -43,20 +43,25 @@ class Placed:
 
 
 def place_labels(
-    marks: Sequence[Box], texts: Sequence[str], canvas: tuple[float, float], *, size: int, keep_off: Sequence[Box] = ()
+    marks: Sequence[Box],
+    texts: Sequence[str],
+    canvas: tuple[float, float],
+    *,
+    size: int,
+    unnamed: Sequence[Box] = (),
+    keep_off: Sequence[Box] = (),
 ) -> list[Placed]:
-    """One place per text, greedily, the most crowded marks first; `size` is the font's, px; keep_off: whatever else
-    must stay readable.
+    """One place per text, greedily, the most crowded marks first; `size` is the font's, px; unnamed: marks without a
+    text; keep_off: whatever else must stay readable.
 
     Places are tried from the mark's right outwards; the first that touches nothing, and whose line crosses no other
     mark, is taken, else the one that covers least. Text widths are estimated, a little generously.
     """
     taken: dict[int, Placed] = {}
     for i in sorted(range(len(marks)), key=lambda i: -_crowd(marks, i)):
-        others = [m for m in marks if m is not marks[i]]
-        others += [*keep_off, *(p.box for p in taken.values())]
+        beside = [*(m for m in marks if m is not marks[i]), *unnamed]
+        others = [*beside, *keep_off, *(p.box for p in taken.values())]
         candidates = _candidates(marks[i], 0.56 * size * len(texts[i]) + 4, 1.35 * size)
-        beside = [m for m in marks if m is not marks[i]]
         costs = {n: _cost(c, others, canvas) + _crossed(c, marks[i], beside) for n, c in candidates}
         taken[i] = min(candidates, key=lambda c: (costs[c[0]], c[0]))[1]
     return [taken[i] for i in range(len(marks))]

@@ -41,7 +41,7 @@ def tradeoff(
     finite are left out, and counted in a remark.
     """
     drawn = [p for p in points if math.isfinite(p.clean) and math.isfinite(p.robust)]
-    chart = figure(look, height=height, alt=_alt(drawn), hovermode="closest", margin={"l": 8, "r": 16, "t": 34, "b": 8})
+    chart = figure(look, height=height, alt=_alt(drawn), hovermode="closest", margin={"l": 8, "r": 16, "t": 44, "b": 8})
     x_range = window([v for p in drawn for v in (p.clean, *(p.clean_interval or ()))], 0.1)
     y_range = window([v for p in drawn for v in (p.robust, *(p.robust_interval or ()))], 0.1)
     # What the legend, the ticks and the margins take; the rest is where marks and labels lie.
@@ -171,7 +171,8 @@ def _legend(chart: go.Figure, drawn: list[Checkpoint], architectures: list[str],
                     marker={"symbol": symbol, "color": colour, "size": 10},
                 )
             )
-    chart.update_layout(legend={"itemclick": False, "itemdoubleclick": False})
+    # Above the remark on sizes, which stands on the plot's right edge.
+    chart.update_layout(legend={"itemclick": False, "itemdoubleclick": False, "y": 1.07})
 
 
 def _names(
@@ -197,7 +198,7 @@ def _names(
     def mark(p: Checkpoint) -> Box:
         return Box.around(across(p.clean), up(p.robust), _size(p), _size(p))
 
-    keep_off = [*lines, *map(mark, others)]
+    keep_off = list(lines)
     keep_off += [
         Box(across(i[0]), up(p.robust) - 3, across(i[1]), up(p.robust) + 3) for p in shown if (i := p.clean_interval)
     ]
@@ -205,7 +206,8 @@ def _names(
         Box(across(p.clean) - 3, up(i[0]), across(p.clean) + 3, up(i[1])) for p in shown if (i := p.robust_interval)
     ]
     texts = [p.name if len(p.name) <= 28 else p.name[:27] + "…" for p in shown]
-    places = place_labels([mark(p) for p in shown], texts, canvas, size=12, keep_off=keep_off)
+    unnamed = [mark(p) for p in others]
+    places = place_labels([mark(p) for p in shown], texts, canvas, size=12, unnamed=unnamed, keep_off=keep_off)
     for p, text, place in zip(shown, texts, places, strict=True):
         shown_as = label(text, 28)
         shown_as = f"<b>{shown_as}</b>" if p.id == selected else shown_as

@@ -60,10 +60,15 @@ def worst_against_average(
     shown = [p for p in drawn if named is None or p.id in named][:NAMED]
     canvas = (width - 90.0, height - 110.0)
     scale = canvas[0] / (across[1] - across[0]), canvas[1] / (up[1] - up[0])
-    at = [((p.robust - across[0]) * scale[0], ((p.worst_class or 0.0) - up[0]) * scale[1]) for p in shown]
-    marks = [Box.around(x, y, SIZE, SIZE) for x, y in at]
+
+    def mark(p: Checkpoint) -> Box:
+        return Box.around((p.robust - across[0]) * scale[0], ((p.worst_class or 0.0) - up[0]) * scale[1], SIZE, SIZE)
+
     texts = [p.name if len(p.name) <= 28 else p.name[:27] + "…" for p in shown]
-    for p, text, place in zip(shown, texts, place_labels(marks, texts, canvas, size=12), strict=True):
+    unnamed = [mark(p) for p in drawn if p not in shown]
+    remark = [] if closer else [_alike(across, canvas)]
+    places = place_labels([mark(p) for p in shown], texts, canvas, size=12, unnamed=unnamed, keep_off=remark)
+    for p, text, place in zip(shown, texts, places, strict=True):
         chart.add_annotation(name_beside((p.robust, p.worst_class or 0.0), label(text, 28), place, SIZE, look))
     chart.update_xaxes(axis(look, "robust accuracy, all classes", range=across, tickformat=".0%", nticks=7))
     chart.update_yaxes(axis(look, "robust accuracy, worst class", range=up, tickformat=".0%", nticks=7))
@@ -83,6 +88,12 @@ def _diagonal(chart: go.Figure, top: float, look: Theme) -> None:
     chart.add_shape(type="line", x0=0, y0=0, x1=top, y1=top, layer="below", line=line)
     told = {"x": 0.62 * top, "y": 0.62 * top, "xanchor": "right", "yanchor": "bottom", "xshift": -6}
     chart.add_annotation(note(look, "all classes alike", **told))
+
+
+def _alike(span: Interval, canvas: tuple[float, float]) -> Box:
+    """Where the diagonal's remark stands, px."""
+    x, y = ((0.62 * span[1] - span[0]) / (span[1] - span[0]) * side for side in canvas)
+    return Box(x - 100, y, x - 6, y + 15)
 
 
 def _hover(p: Checkpoint) -> str:

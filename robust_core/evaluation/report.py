@@ -25,6 +25,10 @@ NAMES = {
     "robust": "robust accuracy", "w_robust": "W-Robust", "worst_class": "worst class", "nsd": "NSD",
     "doubts": "checks not passed", "parameters": "parameters", "multiply_adds": "multiply-adds", "ms": "ms/image",
 }  # fmt: skip
+SPANS = (
+    "W-Robust's interval: half the sum of the lower ends of both, to half that of the upper ones; at least 95 %, as "
+    "if the errors of both came together"
+)
 Cell = str | int | float
 
 
@@ -32,7 +36,7 @@ def records(
     rows: Sequence[Row], board: Board, yardstick: Yardstick | None, sort: str = "w_robust"
 ) -> list[dict[str, Cell]]:
     """Every row with everything that is needed to repeat its numbers; shares in [0, 1], intervals 95 % (Wilson;
-    of worst class and NSD bootstrap)."""
+    of worst class and NSD bootstrap; of W-Robust from the ends of both)."""
     found, placed = [], ranks(rows, sort)
     for row in rows:
         score, clean, robust = row.score, row.clean, row.robust
@@ -43,9 +47,13 @@ def records(
         record |= {"robust_under": yardstick.title if yardstick else MISSING}
         record |= {"attack": score.told if score else MISSING, "seed": score.seed if score else MISSING}
         record |= _shares("clean", clean) | _shares("robust", robust)
-        record |= {"w_robust": _number(row.w_robust), "worst_class": _number(row.worst_class)}
-        record |= _ends("worst_class", row) | {"worst_class_name": row.worst_name or MISSING}
-        record |= {"nsd": _number(row.nsd) if robust is None or row.nsd is not None else UNDEFINED} | _ends("nsd", row)
+        record |= {"w_robust": _number(row.w_robust)} | _ends("w_robust", row.w_interval, MISSING)
+        lacking = MISSING if robust is None else UNDEFINED
+        record |= {"worst_class": _number(row.worst_class)}
+        record |= _ends("worst_class", row.intervals.get("worst_class"), lacking)
+        record |= {"worst_class_name": row.worst_name or MISSING}
+        record |= {"nsd": _number(row.nsd) if robust is None or row.nsd is not None else UNDEFINED}
+        record |= _ends("nsd", row.intervals.get("nsd"), lacking)
         record |= _doubts(row)
         record |= {"parameters": row.card.parameters}
         cost = row.cost
@@ -69,9 +77,7 @@ def _shares(name: str, tally: Tally | None) -> dict[str, Cell]:
     }
 
 
-def _ends(name: str, row: Row) -> dict[str, Cell]:
-    found = row.intervals.get(name)
-    lacking = MISSING if row.robust is None else UNDEFINED
+def _ends(name: str, found: Figure | None, lacking: str) -> dict[str, Cell]:
     ends = (lacking, lacking) if found is None else (_number(found.low), _number(found.high))
     return dict(zip((f"{name}_low", f"{name}_high"), ends, strict=True))
 
@@ -135,7 +141,7 @@ def lines(rows: Sequence[Row], sort: str = "w_robust") -> list[list[str]]:
         found.append(
             [
                 str(placed.get(row.name, "–")), titles[row.name], row.card.method, row.card.architecture,
-                share(row.clean), share(robust), MISSING if row.w_robust is None else f"{row.w_robust:.1%}",
+                share(row.clean), share(robust), MISSING if row.w_interval is None else in_percent(row.w_interval),
                 worst, spread, f"{robust.n:,}" if robust else "–", checked(row), f"{row.card.parameters:,}",
                 MISSING if row.multiply_adds is None else f"{row.multiply_adds / 1e6:,.1f} M", milliseconds(row),
                 "; ".join(mark.word for mark in row.marks),
@@ -224,6 +230,7 @@ def about(
                 "worst class and NSD bootstrap)")  # fmt: skip
     told.append("W-Robust = ½ clean + ½ robust; NSD = standard deviation / mean of the class accuracies, robust; lower "
                 "is fairer")  # fmt: skip
+    told.append(SPANS)
     order = f"Ranked by {NAMES[sort]}" if sort in JUDGES else f"In order of {NAMES[sort]}, not ranked"
     told.append(order + (f", filtered to {' and '.join(filters)}" if filters else ""))
     return told

@@ -22,7 +22,7 @@ from robust_core.evaluation.scores import PAPERS, Board, Listed, Yardstick, boar
 from robust_core.library.alike import differences, flat_recipe
 
 What = Literal["w_robust", "worst_class", "nsd"]
-Answer = Literal["holds", "fails", "open", "unequal"]
+Answer = Literal["holds", "does not hold", "undecided", "trained differently"]
 ENOUGH = 1000  # images: a yardstick of fewer decides nothing, or a second look at few would be a second chance
 MOST_PAIRS = 8  # equal pairs that are heard
 
@@ -91,10 +91,10 @@ class Verdict:
     @property
     def answer(self) -> Answer:
         if self.unequal:
-            return "unequal"
+            return "trained differently"
         if self.by.side == 0 or self.against:
-            return "open"
-        return "holds" if self.by.side > 0 else "fails"
+            return "undecided"
+        return "holds" if self.by.side > 0 else "does not hold"
 
 
 def verdict(claim: Claim, listed: Sequence[Listed], *, of: str | None = None) -> Verdict | None:

@@ -107,6 +107,21 @@ def test_where_columns_do_not_fit_the_board_says_so_and_scrolls_by_keys(server, 
     assert "more" not in frame.get_attribute("class")
 
 
+def test_a_board_opens_at_what_the_address_is_about(server, page):
+    page.set_viewport_size({"width": 900, "height": 1000})
+    page.goto(f"{server}/Compare?sort=nsd&models=fashion_mnist/standard")
+    ready(page)
+    board = page.locator(".board").bounding_box()
+    until(lambda: page.locator(".board").evaluate("b => b.scrollLeft") > 0)
+    heading = page.locator(".board th[aria-sort]").bounding_box()
+    assert board["x"] < heading["x"] < heading["x"] + heading["width"] < board["x"] + board["width"]
+    # Later it stays where the visitor has scrolled to.
+    page.locator(".board").evaluate("b => b.scrollLeft = 0")
+    page.get_by_role("button", name="clean").click()
+    page.wait_for_url("**sort=clean**")
+    assert page.locator(".board").evaluate("b => b.scrollLeft") == 0
+
+
 def test_a_click_on_a_mark_chooses_its_network(server, page):
     page.goto(f"{server}/Compare?models=fashion_mnist/pgd_at")
     ready(page)

@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from typing import get_args
+
+import plotly.graph_objects as go
+
 from robust_core.charts import DARK, LIGHT, Claimed, alt, claims
 from robust_core.charts.claims import SYMBOLS, WORDS
+from robust_core.library.claims import Answer
 from tests.charts.reading import sent, values, words
 
-HELD = Claimed(title="A <b> against B", told="80.0 and 50.0 %", known="first 100 images", answer="holds", gain=30.0,
-               low=21.0, high=38.5)  # fmt: skip
-FAILED = Claimed(title="C against D", told="1.0 and 2.0 %", known="", answer="fails", gain=-1.0, low=-1.5, high=-0.5)
+HELD = Claimed(title="A <b> against B", told="80.0 and 50.0 %", pair=("Net <i>", "Its twin"), under="worst of 4",
+               n=10_000, known="first 100 images", answer="holds", gain=30.0, low=21.0, high=38.5)  # fmt: skip
+FAILED = Claimed(title="C against D", told="1.0 and 2.0 %", pair=("C", "D"), under="worst of 4", n=10_000, known="",
+                 answer="does not hold", gain=-1.0, low=-1.5, high=-0.5)  # fmt: skip
+
+
+def rows(chart: go.Figure) -> list[str]:
+    return list(chart.layout.yaxis.ticktext)
+
+
+def test_a_row_says_of_which_networks_and_under_what_it_is() -> None:
+    first, second = rows(claims([HELD, FAILED]))
+    assert "<br>Net &lt;i&gt; and Its twin<br>worst of 4, n = 10,000" in first
+    assert "<br>C and D<br>worst of 4, n = 10,000" in second
+    assert "<b " not in first + second
+
+
+def test_what_is_judged_otherwise_than_most_is_bold() -> None:
+    weaker, fewer = replace(HELD, under="PGD-20"), replace(HELD, n=1_000)
+    plain, attack, count, _ = (
+        re.findall("<b [^>]*>(.*?)</b>", row) for row in rows(claims([HELD, weaker, fewer, HELD]))
+    )
+    assert (plain, attack, count) == ([], ["PGD-20"], ["n = 1,000"])
+    # Where none is what most are, each is another.
+    assert ["PGD-20" in row and "<b " in row for row in rows(claims([HELD, weaker]))] == [False, True]
+    assert "<b " in rows(claims([HELD, weaker]))[0]
 
 
 def test_a_row_a_claim_with_its_interval() -> None:
@@ -22,7 +52,7 @@ def test_a_row_a_claim_with_its_interval() -> None:
     low, high = chart.layout.xaxis.range
     assert low == -high
     assert high > 38.5
-    assert list(chart.layout.yaxis.ticktext) == ["A &lt;b&gt; against B", "C against D"]
+    assert [row.partition("<")[0] for row in rows(chart)] == ["A &lt;b&gt; against B", "C against D"]
     assert "holds here" in words(chart)
     assert "80.0 and 50.0 %" in words(chart)
 
@@ -35,5 +65,6 @@ def test_it_is_told_without_eyes_and_in_the_dark() -> None:
 
 
 def test_each_answer_has_a_mark_of_its_own() -> None:
-    assert WORDS.keys() == SYMBOLS.keys()
+    assert WORDS.keys() == SYMBOLS.keys() == set(get_args(Answer))
+    assert all(words.startswith(answer) for answer, words in WORDS.items())  # one vocabulary, from Python too
     assert len(set(SYMBOLS.values())) == len(SYMBOLS)

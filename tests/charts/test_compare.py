@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -19,8 +21,10 @@ from robust_core.charts import (
     transfer_matrix,
     worst_against_average,
 )
+from robust_core.charts.compare import LINE, lightness, line_colours, spread
+from robust_core.charts.marks import method_colour
 from robust_core.charts.report import Section, page
-from robust_core.charts.theme import faded
+from robust_core.charts.theme import Theme, faded
 from robust_core.evaluation.measures import wilson
 from robust_core.types import UserError
 from tests.charts.reading import sent, values, words
@@ -53,13 +57,42 @@ def test_a_network_has_the_colour_and_symbol_of_its_mark(look: object) -> None:
              ("other", "residual"), ("adversarial", "residual")]  # fmt: skip
     nets = [Counted(name=f"{i}", right=[5], n=9, method=m, architecture=a) for i, (m, a) in enumerate(every)]
     lines = accuracy_curves([0.1], nets, x_title="ε", x_name="ε", look=look).data[1::2]
+    of_their_marks = []
     for (method, architecture), line in zip(every, lines, strict=True):
         point = Checkpoint(id="x", name="x", clean=0.5, robust=0.4, method=method, architecture=architecture)
         (mark,) = [trace for trace in tradeoff([point], look=look).data if trace.customdata]
-        assert faded(line.line.color, 0.85) == mark.marker.color[0]
+        of_their_marks.append(faded(line.line.color, 0.85) == mark.marker.color[0])
         assert line.marker.color == line.line.color
         assert line.marker.symbol == mark.marker.symbol[0]
+    # The first of an objective has its very colour; the others (two more adversarial ones, a second grey) have shades.
+    assert of_their_marks == [True, True, False, True, False, False]
     assert len({line.line.dash for line in lines}) == len(every)  # colour alone tells nobody apart
+
+
+@pytest.mark.parametrize("look", [LIGHT, DARK], ids=lambda look: look.name)
+@pytest.mark.parametrize("method", ["adversarial", "mtard", "ard", "nobody knows it"])
+def test_networks_of_one_objective_differ_in_lightness(look: Theme, method: str) -> None:
+    few, many = (line_colours([method] * count, look) for count in (3, 6))
+    assert few[0] == method_colour(method, look)
+    steps = sorted(map(lightness, [*few, look.page]))
+    assert min(b - a for a, b in pairwise(steps)) > 0.12
+    assert len(set(many)) == 6
+
+
+def test_a_line_s_name_stands_at_its_end_and_covers_no_other() -> None:
+    nets = [Counted(name=name, right=[90, right], n=100) for name, right in (("A", 1), ("B", 0), ("C", 1), ("D", 60))]
+    chart = accuracy_curves([0.0, 0.3], nets, x_title="ε", x_name="ε")
+    named = {note.text: note for note in chart.layout.annotations}
+    assert {name: note.y for name, note in named.items()} == {"A": 0.01, "B": 0, "C": 0.01, "D": 0.6}
+    assert all((note.x, note.xanchor, note.showarrow is not False) == (0.3, "left", True) for note in named.values())
+    assert [named[net.name].arrowcolor for net in nets] == [line.line.color for line in chart.data[1::2]]
+    heights = sorted(290 * note.y - note.ay for note in named.values())  # px from the bottom
+    assert min(b - a for a, b in pairwise(heights)) >= 15.9
+    assert 290 * named["B"].y - named["B"].ay < 290 * named["A"].y - named["A"].ay
+    assert spread([10, 10, 10, 100]) == [10 - LINE, 10, 10 + LINE, 100]
+    assert spread([0, 0, 0]) == [-LINE / 2, LINE / 2, 1.5 * LINE]
+    low, high = chart.layout.xaxis.range
+    assert low < 0 < 0.3 < high < 0.31
 
 
 def test_curves_by_rank_stand_equally_far_apart() -> None:
@@ -111,6 +144,10 @@ def test_classes_stand_in_one_order_in_every_panel() -> None:
     assert "no image" in words(chart)
     assert list(chart.layout.yaxis.ticktext) == ["cat", "bee", "ant"]
     assert "A, robust: worst bee 10.0%, best ant 50.0%" in alt(chart)
+    assert [list(chart.layout[name].ticktext) for name in ("xaxis", "xaxis2")] == [
+        ["0%", "25%", "50%", "75%", "100%"],
+        ["", "25%", "50%", "75%", "100%"],  # its 0 % would run into the first one's 100 %
+    ]
     with pytest.raises(UserError, match="3 classes"):
         class_bars_of(nets, ["ant", "bee", "cat"], order=[0, 1])
 
@@ -141,6 +178,27 @@ def test_closer_each_axis_is_the_marks_own() -> None:
         start, end = near.layout[axis].range
         assert 0 < start < low < high < end < high + 0.1
     assert not near.layout.shapes  # the diagonal is far away
+
+
+def test_a_name_lies_on_no_mark_that_has_none() -> None:
+    lone = Checkpoint(id="x", name="a long name indeed", clean=0.5, robust=0.5, worst_class=0.1)
+    far = replace(lone, id="far", name="far", clean=0.9, robust=0.9, worst_class=0.8)  # makes room on the right
+    for draw, across in ((tradeoff, "clean"), (worst_against_average, "robust")):
+        # Marks without names right of it, where its own would else stand.
+        around = [replace(lone, id=f"{i}", name=f"{i}", **{across: 0.52 + i / 100}) for i in range(6)]
+        alone, beside = (
+            next(note for note in draw(points, named=["x"]).layout.annotations if note.text == lone.name)
+            for points in ([lone, far], [lone, far, *around])
+        )
+        assert (alone.xanchor, alone.xshift > 0) == ("left", True)
+        assert beside.xanchor != "left" or beside.showarrow
+
+
+def test_the_legend_stands_above_the_remark_on_sizes() -> None:
+    chart = tradeoff(points(2), width=1100)
+    remark = next(note for note in chart.layout.annotations if note.text.startswith("size:"))
+    plot = chart.layout.height - chart.layout.margin.t - 60
+    assert (chart.layout.legend.y - remark.y) * plot >= remark.font.size + 4
 
 
 def test_in_a_crowd_a_line_leads_from_a_name_to_its_mark() -> None:

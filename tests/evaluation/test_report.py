@@ -7,6 +7,8 @@ import io
 import re
 from pathlib import Path
 
+import pytest
+
 from robust_core.evaluation.leaderboard import ordered, row
 from robust_core.evaluation.report import about, doubt_lines, headings, lines, records, to_csv, to_markdown
 from robust_core.evaluation.scores import boards, yardsticks
@@ -29,7 +31,10 @@ def test_csv_is_read_back_with_every_number(tmp_path: Path) -> None:
     assert whole["title"] == "'=1+1|<b>"  # no formula
     assert [float(whole[key]) for key in ("clean", "robust", "w_robust", "worst_class")] == [0.88, 0.5, 0.69, 0.2]
     assert float(whole["robust_low"]) < 0.5 < float(whole["robust_high"])
-    for name in ("worst_class", "nsd"):
+    for end in ("low", "high"):
+        ends = float(whole[f"clean_{end}"]), float(whole[f"robust_{end}"])
+        assert float(whole[f"w_robust_{end}"]) == pytest.approx(sum(ends) / 2, abs=2e-6)
+    for name in ("w_robust", "worst_class", "nsd"):
         assert 0 < float(whole[f"{name}_low"]) < float(whole[name]) < float(whole[f"{name}_high"])
         assert bare[f"{name}_low"] == bare[f"{name}_high"] == "not measured"
     assert (whole["robust_n"], whole["eps"], whole["norm"], whole["seed"]) == ("100", "0.1", "linf", "0")
@@ -62,6 +67,8 @@ def test_markdown_has_a_table_of_equal_width_and_says_what_it_is(tmp_path: Path)
     assert widths == {len(headings()) + 1}
     assert "&lt;b>" in text
     assert "50.0% [40.4, 59.6]" in text
+    assert re.search(r"\| 69\.0% \[\d\d\.\d, \d\d\.\d\] \|", text)
+    assert "W-Robust's interval: half the sum of the lower ends of both" in text
     assert "1 of 2 caught" in text
     assert re.search(r"\| 20\.0% \[\d+\.\d, \d+\.\d\] dog \| 0\.447 \[0\.\d{3}, 0\.\d{3}\] \|", text)
     for told in ("PGD-20, step 0.0125", "L∞, ε = 0.1 (25.5/255)", "seed 0", "the first 100 test images"):

@@ -30,7 +30,7 @@ from tests.library.test_claims import INNER, W, answered, figures, listed, pair
 def test_what_else_differs_is_told_and_answers_nothing(tmp_path: Path, recipe: str, told: str) -> None:
     found = answered(verdict(W, pair(tmp_path, 150, 100, recipe)))
     assert found.unequal == (told,)
-    assert found.answer == "unequal"
+    assert found.answer == "trained differently"
 
 
 @pytest.mark.parametrize(

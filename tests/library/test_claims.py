@@ -74,7 +74,9 @@ def test_the_gain_and_its_interval_by_hand(tmp_path: Path) -> None:
     assert (found.answer, found.pairs, found.against, found.unequal, found.doubted) == ("holds", 1, 0, (), ())
 
 
-@pytest.mark.parametrize(("robust", "rival", "answer"), [(150, 100, "holds"), (100, 150, "fails"), (101, 100, "open")])
+@pytest.mark.parametrize(
+    ("robust", "rival", "answer"), [(150, 100, "holds"), (100, 150, "does not hold"), (101, 100, "undecided")]
+)
 def test_answers(tmp_path: Path, robust: int, rival: int, answer: str) -> None:
     assert answered(verdict(W, pair(tmp_path, robust, rival))).answer == answer
 
@@ -87,7 +89,7 @@ def test_few_images_decide_nothing(tmp_path: Path) -> None:
         listed(tmp_path / "b", card(method="mtard", **none)),
     ]
     found = answered(verdict(W, every))
-    assert (found.by.low > 0, found.answer) == (True, "open")
+    assert (found.by.low > 0, found.answer) == (True, "undecided")
 
 
 def test_lower_nsd_is_a_gain_and_its_interval_is_turned_about(tmp_path: Path) -> None:
@@ -126,7 +128,7 @@ def test_pairs_that_contradict_each_other_leave_it_open(tmp_path: Path) -> None:
     second[1] = listed(tmp_path / "1" / "c", card("M", method="mtard", **figures(150)), "seed = 1")
     assert answered(verdict(W, [*first, *pair(tmp_path, 150, 100, name="2")])).answer == "holds"
     found = answered(verdict(W, [*first, *second]))
-    assert (found.answer, found.pairs, found.against) == ("open", 2, 1)
+    assert (found.answer, found.pairs, found.against) == ("undecided", 2, 1)
 
 
 @pytest.mark.parametrize("whose", ["b_mtard", "mtard"])
@@ -169,13 +171,13 @@ def test_a_router_is_compared_with_its_static_twin_of_the_same_method(tmp_path: 
         listed(tmp_path / "c", card("O", method="rslad", options={"width": 8}, **figures(250))),
     ]
     found = answered(verdict(ROUTED, every))
-    assert (found.rival.card.title, found.answer) == ("T", "fails")
+    assert (found.rival.card.title, found.answer) == ("T", "does not hold")
     beta = '[objective]\nname = "trades"\noptions = { beta = 2.0 }'
     softer = listed(tmp_path / "d", card("A", **routed, **figures(100)), beta)
     assert answered(verdict(ROUTED, [softer, *every[1:]])).unequal == ("objective.options.beta: 2 against 6",)
 
 
-@pytest.mark.parametrize(("each", "answer", "beyond"), [(250, "fails", False), (25, "holds", True)])
+@pytest.mark.parametrize(("each", "answer", "beyond"), [(250, "does not hold", False), (25, "holds", True)])
 def test_the_strongest_attack_on_enough_images_decides(tmp_path: Path, each: int, answer: str, beyond: bool) -> None:
     """PGD says it holds; the whole ensemble says the opposite, and is believed where it met enough images."""
     made = []
@@ -189,7 +191,7 @@ def test_the_strongest_attack_on_enough_images_decides(tmp_path: Path, each: int
     assert (found.by.yardstick.strength > 0) != beyond
 
 
-@pytest.mark.parametrize(("strong", "answer", "wider"), [(0.5, "open", True), (0.8, "fails", False)])
+@pytest.mark.parametrize(("strong", "answer", "wider"), [(0.5, "undecided", True), (0.8, "does not hold", False)])
 def test_more_images_are_heard_where_the_strongest_attack_is_undecided(
     tmp_path: Path, strong: float, answer: str, wider: bool
 ) -> None:
@@ -247,7 +249,7 @@ def test_the_papers_budget_is_asked_before_any_other(tmp_path: Path) -> None:
         known = figures(usual)["measures"]
         every.append(listed(tmp_path / name, card(name, method=method, measures=(*more, *known))))  # type: ignore[misc]
     found = answered(verdict(W, every))
-    assert (found.by.board.norm, found.by.board.eps, found.answer) == ("linf", 0.1, "fails")
+    assert (found.by.board.norm, found.by.board.eps, found.answer) == ("linf", 0.1, "does not hold")
 
 
 def test_different_numbers_of_images_compare_nothing(tmp_path: Path) -> None:
@@ -273,7 +275,7 @@ def test_many_cards_are_read_once_each(tmp_path: Path, monkeypatch: pytest.Monke
     every = [one for n in range(20) for one in pair(tmp_path, 150, 100, name=str(n))]
     read: list[Path] = []
     monkeypatch.setattr(alike, "_read", lambda path, *_: read.append(path) or {})
-    assert answered(verdict(W, every)).answer == "unequal"
+    assert answered(verdict(W, every)).answer == "trained differently"
     assert len(read) == len(set(read)) == 40
 
 

@@ -68,6 +68,10 @@ def test_what_is_missing_foreign_stale_or_caught_says_so(open_page, zoo):
     assert found["PGD-AT"]["doubts"]["text"] == "✗ 1 of 2 caught"
     assert "noise told" in found["PGD-AT"]["doubts"]["tip"]
     assert "Not measured so, and not drawn: AW-Net" in said(app)
+    assert (
+        "**AW-Net** lacks robust accuracy under the attack chosen above, clean accuracy and the checks for a false "
+        "sense of security."
+    ) in said(app)
     (code,) = app.code
     assert f"evaluate {AW} --data fashion_mnist_small --n 1000 --norm linf --eps 0.1" in code.value
     assert f"measure {AW} --data fashion_mnist_small --n 1000 --eps 0.1\n" in code.value

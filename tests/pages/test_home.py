@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from types import SimpleNamespace
 
 import pytest
 
-from pages.ui import pickers, verdicts
+from pages.ui import pickers
 from pages.ui.home_tradeoff import wilson
 from robust_core.checkpoints import CARD
-from robust_core.library.claims import CLAIMS
 
 
 def texts(app):
@@ -168,111 +166,3 @@ def test_many_networks_do_not_push_the_routed_one_out_of_its_card(open_page, zoo
     shown = texts(open_page())
     assert "P(type = adversarial)" in shown
     assert "No routed network here yet" not in shown
-
-
-def claimed(app):
-    return next(
-        (c for c in map(json.loads, (p.proto.spec for p in app.get("plotly_chart"))) if "Claims" in str(c["layout"])),
-        None,
-    )
-
-
-def test_the_claims_are_answered_by_the_cards(open_page, zoo):
-    app = open_page()
-    shown = texts(app)
-    assert "AW-Net against its static twin, W-Robust: their recipes differ (a recipe is missing" in shown
-    assert "Not asked yet" in shown
-    assert "B-MTARD against MTARD, W-Robust" in shown
-    # W-Robust of the cards: 70 and 70 %.
-    assert claimed(app)["data"][0]["x"] == [0.0]
-    for name in ("aw_net", "pgd_at"):
-        (zoo / "fashion_mnist" / name / "recipe.toml").write_text('title = "T"\n[objective]\nname = "adversarial"\n')
-    again = open_page()
-    assert "recipes differ" not in texts(again)
-    assert "undecided here" in str(claimed(again)["layout"])
-    link = next(p for p in again.get("page_link") if p.proto.label == "Compare them")
-    assert "models=fashion_mnist" in link.proto.query_string or "aw_net" in str(link.proto)
-
-
-def test_gains_are_points_and_nsd_is_told_as_it_is(open_page, zoo):
-    made = {"absld": (85, (500, 400)), "rslad": (85, (300, 200))}
-    for name, (clean, right) in made.items():
-        retaught(zoo, name, clean, right)
-    app = open_page()
-    worst, nsd = claimed(app)["data"][-2:]
-    assert worst["x"] == pytest.approx([20.0])
-    # Five classes of 500 and five of 400 right in 1,000: spread 50 of 450; 50 of 250 the other.
-    assert nsd["x"] == pytest.approx([100 * (50 / 250 - 50 / 450)])
-    said = " ".join(a["text"] for a in claimed(app)["layout"]["annotations"])
-    assert "0.111 and 0.200" in said
-    assert "40.0 and 20.0 %" in said
-    assert "holds here" in said
-    assert "first 10,000 test images of fashion_mnist_small, PGD-20" in texts(app).replace("\\", "")
-
-
-def test_what_few_images_know_is_named_once():
-    def found(title, n):
-        return SimpleNamespace(beyond=SimpleNamespace(yardstick=SimpleNamespace(title=title), n=n))
-
-    both = [found("worst case (and of a router)", 128), found("worst case", 128), SimpleNamespace(beyond=None)]
-    assert verdicts._known_of_few(both) == ["worst case (128 images)"]
-    apart = [*both[:1], found("worst case", 500)]
-    assert verdicts._known_of_few(apart) == ["worst case (and of a router) (128 images)", "worst case (500 images)"]
-
-
-@pytest.mark.parametrize(
-    ("paired", "said"),
-    [
-        ((True, True), "images' chance alone, image by image; another seed"),
-        ((True, False), "image by image but for ABSLD against RSLAD, worst class, where the cards do not tell enough;"),
-        ((False, False), "images' chance alone; another seed"),
-    ],
-)
-def test_what_the_intervals_are_of_is_said(monkeypatch, paired, said):
-    monkeypatch.setattr(verdicts, "_measured", lambda by: "PGD-20")
-    found = [
-        SimpleNamespace(
-            by=SimpleNamespace(paired=known), claim=claim, beyond=None, wider=None, unequal=(), against=0, doubted=()
-        )
-        for known, claim in zip(paired, (CLAIMS[2], CLAIMS[3]), strict=True)
-    ]
-    assert said in verdicts._remarks(found)[0]
-
-
-@pytest.mark.parametrize(("side", "word"), [(1, "better"), (-1, "worse")])
-def test_what_more_images_decide_under_a_weaker_attack_is_said(monkeypatch, side, word):
-    monkeypatch.setattr(verdicts, "_measured", lambda by: "PGD-20")
-    wider = SimpleNamespace(side=side, method=0.552, rival=0.56)
-    found = SimpleNamespace(by=SimpleNamespace(paired=True), claim=CLAIMS[0], beyond=None, wider=wider, unequal=(),
-                            against=0, doubted=())  # fmt: skip
-    told = verdicts._remarks([found])[1]
-    assert f"55.2 and 56.0 % on the PGD\\-20, {word} beyond chance" in told
-
-
-def retaught(zoo, name, clean, right):
-    """PGD-AT's folder once more, as of another method, with so many right of 1,000 in each half of the classes."""
-    folder = shutil.copytree(zoo / "fashion_mnist" / "pgd_at", zoo / "fashion_mnist" / name)
-    told = json.loads((folder / CARD).read_text()) | {"title": name, "method": name}
-    counts = ([clean * 10] * 10, [right[0]] * 5 + [right[1]] * 5)
-    for measure, correct in zip(told["measures"], counts, strict=True):
-        measure |= {"n": 10_000, "correct": sum(correct), "class_n": [1000] * 10, "class_correct": correct}
-    (folder / CARD).write_text(json.dumps(told))
-    (folder / "recipe.toml").write_text(f'title = "T"\n[objective]\nname = "{name}"\n')
-
-
-def test_what_a_recipe_says_is_shown_and_not_done(open_page, zoo):
-    for name in ("absld", "rslad"):
-        retaught(zoo, name, 85, (300, 200))
-    recipe = zoo / "fashion_mnist" / "absld" / "recipe.toml"
-    recipe.write_text(recipe.read_text() + '[data]\nname = "/home/someone/x ![i](http://e/y) :red[z]"\n')
-    said = next(c.value for c in open_page().caption if "recipes differ (data" in c.value)
-    assert "someone" not in said
-    assert ":red[" not in said
-    assert "](" not in said
-    recipe.write_text("x = " + "[" * 20_000)
-    assert "a recipe is missing" in texts(open_page())
-
-
-def test_a_routed_network_s_page_answers_its_claim(open_page):
-    assert claimed(open_page("pages/2_Routing.py", model="fashion_mnist/aw_net")) is not None
-    assert claimed(open_page("pages/3_Temperatures.py", model="fashion_mnist/pgd_at")) is None

@@ -1,4 +1,6 @@
 // Rows and cells as the server ordered them; a heading asks for another order, a box chooses a network.
+const FADE = 56;  // px of the right edge, as in board.css
+
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   const board = parentElement.querySelector(".board");
@@ -107,6 +109,18 @@ export default function (component) {
     return tr;
   }));
   if (focused) board.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
+
+  // Drawn for the first time: what a link is about comes into view, the chosen rows and the column that orders them.
+  if (!board.placed) {
+    board.placed = true;
+    requestAnimationFrame(() => {
+      const chosen = [...board.querySelectorAll("tr.chosen")], sorted = head.querySelector("[aria-sort]");
+      const below = chosen.length ? chosen.at(-1).offsetTop + chosen.at(-1).offsetHeight - board.clientHeight : 0;
+      if (below > 0) board.scrollTop = Math.min(below, chosen[0].offsetTop - head.offsetHeight);
+      const right = sorted ? sorted.offsetLeft + sorted.offsetWidth - board.clientWidth : 0;
+      if (right > 0) board.scrollLeft = right + FADE;
+    });
+  }
 
   // While columns hide on the right, that edge fades.
   const frame = board.parentElement;
