@@ -14,6 +14,7 @@ ALLOWED: dict[str, set[str]] = {
     "batches": set(),
     "folders": set(),
     "ranks": {"types"},
+    "titles": {"types"},
     "data": {"types", "registry", "folders"},
     "models": {"types", "registry"},
     "frozen": {"types", "models"},
@@ -25,6 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "methods": {"types", "registry", "routed", "ranks", "models", "frozen", "attacks"},
     "training": {
         "types",
+        "titles",
         "registry",
         "batches",
         "ranks",
@@ -52,6 +54,7 @@ ALLOWED: dict[str, set[str]] = {
     "explain": {"types", "registry", "batches", "routed", "data", "models", "frozen", "attacks", "checkpoints"},
     "library": {
         "types",
+        "titles",
         "registry",
         "batches",
         "folders",

@@ -117,17 +117,21 @@ def choose_row(
     key: str,
     alt: str,
 ) -> None:
-    """The table of a shelf, a row a name, one of them chosen: a click writes its name into the URL, as `to`."""
+    """The table of a shelf, a row a name, one of them chosen: a click writes its name into the URL, as `to`.
+
+    The mark is set on every run. Left to the browser, it would stay at its place where rows have come or gone, on
+    another thing than the one that is shown, and deleted, below.
+    """
 
     def clicked() -> None:
         picked = st.session_state[key].selection.rows
         if picked and picked[0] < len(names):
             link.write(to, names[picked[0]])
 
+    st.session_state[key] = {"selection": {"rows": [chosen], "columns": [], "cells": []}}
     st.dataframe(
         frame, key=key, hide_index=True, column_config=columns, on_select=clicked, alt=alt,
-        selection_mode="single-row-required", selection_default={"selection": {"rows": [chosen]}},
-        height="auto" if len(names) < 12 else 460,
+        selection_mode="single-row-required", height="auto" if len(names) < 12 else 460,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import time
 
 import streamlit as st
 
+from pages.ui.frame import verbatim
 from pages.ui.memory import shared
 from pages.ui.train_known import known_teachers
 from pages.ui.train_list import duration
@@ -41,7 +42,7 @@ def estimated(recipe: Recipe, device: str, asked: bool) -> None:
     if mine is not None and mine[0] == key:
         st.fragment(_awaited, run_every=POLL)(*mine)
     elif wrong is not None and wrong[0] == key:
-        st.error(wrong[1], icon=":material/error:")
+        st.error(verbatim(wrong[1]), icon=":material/error:")
     elif (known := shared().get(key)) is not None:
         _show(*known)
 

@@ -58,6 +58,15 @@ def _at(path: str, value: Any) -> str:
     return _key(path)
 
 
+def _number(label: str, low: float, high: float, path: str, value: float, **settings: Any) -> None:
+    """A number's field. A value that the recipe may have and the field does not offer widens it, and that is said:
+    Streamlit would show another number than the recipe's, without a word."""
+    settings = {"on_change": _put, "args": (path,)} | settings
+    st.number_input(label, min(low, value), max(high, value), key=_at(path, value), **settings)
+    if not low <= value <= high:
+        st.caption(f"{value:,g}, as the recipe has it; usual are {low:,g} to {high:,g}.")
+
+
 def _put(path: str, clean: Callable[[dict[str, Any]], None] | None = None) -> None:
     """As a callback: writes a field's value into the text, then puts right what hangs on it."""
     put({path: st.session_state[_key(path)]}, clean)
@@ -115,9 +124,9 @@ def _network(recipe: Recipe) -> None:
         if "width" in known:
             default = known["width"].default
             width = recipe.model.options.get("width", default if isinstance(default, int) else 32)
-            st.number_input(
-                "Width", 4, 1024, step=4, key=_at("model.options.width", int(width)), on_change=_put,
-                args=("model.options.width",), help="Filters of the first stage; the others follow.",
+            _number(
+                "Width", 4, 1024, "model.options.width", int(width), step=4,
+                help="Filters of the first stage; the others follow.",
             )  # fmt: skip
 
 
@@ -168,15 +177,15 @@ def _attack(recipe: Recipe) -> None:
             format_func={"linf": "L∞", "l2": "L2"}.get,
         )  # fmt: skip
     with b:
-        st.number_input(
-            "ε", 0.0, 1.0 if attack.norm == "linf" else 20.0, key=_at("attack.eps", float(attack.eps)),
+        _number(
+            "ε", 0.0, 1.0 if attack.norm == "linf" else 20.0, "attack.eps", float(attack.eps),
             on_change=_both, args=("eps",), step=0.01, format="%.4g",
             help=f"Pixel units of [0, 1]. Validation takes the same, with {judged.describe()}.",
         )  # fmt: skip
     with c:
-        st.number_input(
-            "Steps", 1, 100, key=_at("attack.steps", int(attack.steps)), on_change=_put,
-            args=("attack.steps", _no_step_size), help="Of the inner attack: what training costs goes up with them.",
+        _number(
+            "Steps", 1, 100, "attack.steps", int(attack.steps), args=("attack.steps", _no_step_size),
+            help="Of the inner attack: what training costs goes up with them.",
         )  # fmt: skip
 
 
@@ -208,7 +217,7 @@ def _budget(recipe: Recipe) -> None:
     for column, (path, label, low, high, value) in zip(columns, fields, strict=True):
         with column:
             shape = {"format": "%g"} if isinstance(value, float) else {}
-            st.number_input(label, low, high, key=_at(path, value), on_change=_put, args=(path,), **shape)
+            _number(label, low, high, path, value, **shape)
 
 
 def pick_device(recipe: Recipe | None) -> str:

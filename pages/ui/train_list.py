@@ -97,7 +97,7 @@ def refused() -> None:
     """For the page's own run, which sees all anew: says why the last button did nothing, once."""
     st.session_state.pop("train_acted", None)
     if told := st.session_state.pop("train_refused", ""):
-        st.error(told, icon=":material/error:")
+        st.error(verbatim(told), icon=":material/error:")
 
 
 def _told(entry: Watched) -> str:
@@ -105,6 +105,7 @@ def _told(entry: Watched) -> str:
     assert entry.seen is not None
     seen, at = entry.seen, entry.seen.progress
     word = "stopping" if seen.stopping else f"waits, place {seen.place}" if seen.place else WORDS[seen.status]
+    word = word if entry.measured else "finished, not measured"
     facts = [f"step {at.step:,} of {at.of:,}"] if at.of else []
     facts += [f"clean {at.clean:.1%}"] if at.clean is not None else []
     facts += [f"robust {at.robust:.1%}"] if at.robust is not None else []

@@ -6,7 +6,7 @@ import re
 
 import streamlit as st
 
-from pages.ui.frame import guarded
+from pages.ui.frame import guarded, verbatim
 from pages.ui.train_estimate import estimated
 from pages.ui.train_form import form, pick_device
 from pages.ui.train_known import known_images
@@ -69,7 +69,7 @@ def _editor(text: str, recipe: Recipe | str) -> None:
     )  # fmt: skip
     if isinstance(recipe, str):
         for line in recipe.splitlines():
-            st.error(line, icon=":material/error:")
+            st.error(verbatim(line), icon=":material/error:")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         name = re.sub(r"[^a-z0-9]+", "_", recipe.title.lower()).strip("_") or "recipe"

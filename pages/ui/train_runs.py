@@ -11,10 +11,11 @@ from typing import get_args
 import streamlit as st
 
 from pages.ui import link
+from pages.ui.frame import verbatim
 from robust_core import checkpoints
 from robust_core.charts.curves import Axis
 from robust_core.charts.growing import MOST
-from robust_core.checkpoints import HISTORY
+from robust_core.checkpoints import CARD, HISTORY, Card
 from robust_core.training import control
 from robust_core.training.recipe import Recipe
 from robust_core.training.status import Seen, look
@@ -49,6 +50,16 @@ class Watched:
     @property
     def stopping(self) -> bool:
         return bool(self.seen and self.seen.stopping)
+
+    @property
+    def card(self) -> Card | None:
+        """As it lies there now; None before there is one, and where it cannot be read."""
+        return checkpoints.at(self.folder).card if (self.folder / CARD).is_file() else None
+
+    @property
+    def measured(self) -> bool:
+        """False for a finished run whose card has no figures yet: its measuring was stopped, or broke."""
+        return self.status != "finished" or (card := self.card) is None or bool(card.measures)
 
     @property
     def checkpoint(self) -> str:
@@ -105,7 +116,7 @@ def pick_watched(found: Mapping[str, Watched]) -> Watched | None:
         return None
     wanted = link.params().get("watch", "")
     if wanted and wanted not in found and link.one_of(titles(found))(wanted) is None:
-        st.warning(f"{wanted} is gone: it was discarded, or never was here.", icon=":material/delete:")
+        st.warning(f"{verbatim(wanted)} is gone: it was discarded, or never was here.", icon=":material/delete:")
     default = _default(found)
     name = link.select("Watch", titles(found), "watch", default)
     if found[name].own:  # or a run that ends would hand the page over to the next one

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.ui.frame import verbatim
 from robust_core import checkpoints, data
 from robust_core.checkpoints import Checkpoint
 from robust_core.methods import make
@@ -41,7 +42,7 @@ def _pick(role: str, recipe: Recipe, task: Task, put: Put) -> None:
         # Written down at once, or the text would not be the recipe that is started.
         put({f"teachers.{role}": next(iter(fit))})
         if chosen:
-            st.toast(f"{chosen} does not fit as the {role} teacher here; {next(iter(fit))} does.")
+            st.toast(f"{verbatim(chosen)} does not fit as the {role} teacher here; {verbatim(next(iter(fit)))} does.")
         st.rerun()
     st.session_state[key] = hit
     st.selectbox(

@@ -11,6 +11,7 @@ from pages.ui import link
 from pages.ui.frame import colours, guarded, look, verbatim
 from pages.ui.memory import Memory
 from pages.ui.train_list import actions, duration
+from pages.ui.train_measured import beside_the_shipped, measured, measuring
 from pages.ui.train_probes import probes
 from pages.ui.train_runs import LIVE, Watched
 from robust_core import charts
@@ -19,6 +20,7 @@ from robust_core.training import control
 from robust_core.training.follow import Log, follow
 from robust_core.training.limits import limits
 from robust_core.training.progress import span
+from robust_core.training.run import Run
 from robust_core.training.status import look as look_at
 from robust_core.types import UserError
 
@@ -44,8 +46,9 @@ def watch(run: Watched, beside: Sequence[Watched], by: Axis, smooth: int, allowe
             "A network that comes with RobustLens, and the whole history of its training: what is below grows before "
             "your eyes when the run is your own."
         )
-    live = run.status in LIVE or any(other.status in LIVE for other in beside)
-    st.fragment(_live, run_every=POLL if live else None)(run, beside, by, smooth)
+    counted = measuring(run)
+    live = counted or run.status in LIVE or any(other.status in LIVE for other in beside)
+    st.fragment(_live, run_every=POLL if live else None)(run, beside, by, smooth, counted)
 
 
 def _onward(run: Watched) -> None:
@@ -56,6 +59,7 @@ def _onward(run: Watched) -> None:
     st.page_link(
         "pages/3_Temperatures.py", label="Class by class", icon=":material/thermostat:", query_params=goes,
     )  # fmt: skip
+    beside_the_shipped(run)
 
 
 def _change(run: Watched) -> None:
@@ -87,10 +91,11 @@ def _change(run: Watched) -> None:
                     st.success("Asked for: " + ", ".join(f"{k} = {v:g}" for k, v in asked.items()))
 
 
-def _live(run: Watched, beside: Sequence[Watched], by: Axis, smooth: int) -> None:
+def _live(run: Watched, beside: Sequence[Watched], by: Axis, smooth: int, counted: bool) -> None:
     """Anew from the folders: a run may have moved on, ended or been deleted since the page was built, the watched one
     or one that is laid over it."""
-    if not all(_as_built(each) for each in (run, *beside)):
+    acted = st.session_state.pop("train_acted", False)
+    if acted or not all(_as_built(each) for each in (run, *beside)) or counted != measuring(run):
         st.rerun(scope="app")
     log = follow(run.folder)
     st.html(_facts(run, log))
@@ -120,8 +125,8 @@ def _facts(run: Watched, log: Log) -> str:
     """Figures in a row, and how far it is."""
     last, epoch = (log.steps or [{}])[-1], (log.epochs or [{}])[-1]
     of = last.get("of") or 0
-    done = max(log.step, 0)
-    word = "stopping" if run.stopping else STATES[run.status]
+    done = max(log.step, Run(run.folder).saved_step)  # steps are told now and then, and may be saved between
+    word = "stopping" if run.stopping else STATES[run.status] if run.measured else "finished, not measured"
     facts = [("", f'<span class="rl-state {run.status}">{word}</span>', "")]
     facts += [("step", f"{done:,} of {of:,}" if of else "0", "")]
     if run.recipe is not None:
@@ -176,13 +181,7 @@ def _state(run: Watched, log: Log) -> None:
         )
     elif run.status == "running" and last.get("step") and last.get("step") == last.get("of"):
         st.caption("Trained. It is being measured on the test images now.")
-    if log.complete:
-        done = log.complete
-        eps = f" (ε = {run.recipe.validation.attack.eps:.4g}, seed 0)" if run.recipe else ""
-        st.caption(
-            f"Measured on {done.get('n', 0):,} test images: clean {done.get('clean', 0):.1%}, PGD-20{eps} "
-            f"{done.get('robust', 0):.1%}, worst class under it {done.get('worst_class', 0):.1%}."
-        )
+    measured(run, log)
 
 
 def _curves(run: Watched, log: Log, beside: Sequence[Watched], by: Axis, smooth: int) -> None:

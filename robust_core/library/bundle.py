@@ -23,8 +23,10 @@ from robust_core.data.archive import is_junk
 from robust_core.evaluation.timings import FILE as TIMES
 from robust_core.folders import write_whole
 from robust_core.library.arriving import place_of, room, settle
-from robust_core.library.limits import plain, refuse_hidden, refuse_monstrous, refuse_when_read_only
+from robust_core.library.limits import plain, refuse_hidden, refuse_when_read_only
 from robust_core.models import build
+from robust_core.models.bounds import refuse_monstrous
+from robust_core.titles import checked_title
 from robust_core.training.recipe import read_recipe
 from robust_core.types import UserError
 
@@ -153,7 +155,7 @@ def _card(content: bytes, file: str) -> Card:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise UserError(f"{file}: {CARD} is not a valid card: {where}: {first['msg']}") from error
-    plain(card.title, f"{file}: the card's title")
+    checked_title(card.title, f"{file}: the card's title")
     plain(card.data_name, f"{file}: the card's data set")
     for name in card.class_names:
         plain(name, f"{file}: a class name")
@@ -162,7 +164,7 @@ def _card(content: bytes, file: str) -> Card:
     if not all(1 <= side <= 1024 for side in card.image_shape):
         raise UserError(f"{file}: images of {card.image_shape} are beyond what is taken here")
     refuse_monstrous(card.options)
-    refuse_hidden(card.model_dump(), f"{file}: a text of the card", most=MOST_TEXT)
+    refuse_hidden(card.model_dump(exclude={"title"}), f"{file}: a text of the card", most=MOST_TEXT)
     _check_counts(card, file)
     return card
 

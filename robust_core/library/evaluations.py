@@ -1,8 +1,7 @@
 """Evaluations in the background: `python -m robust_core evaluate` as a process of its own, watched through files.
 
-<zoo>/.evaluations/<data>/<name>/ holds, for the last evaluation of a checkpoint begun from here: record.json (what was
-asked), lock (held by the process for as long as it lives: the system lets go of it whatever ends the process), log.txt.
-How far it is, it writes into the checkpoint's own state. It outlives the program that started it.
+So is `measure`, which counts what training counts in the end. What was asked is noted in files (`noted`); how far an
+evaluation is, it writes into the checkpoint's own state. It outlives the program that started it.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -32,13 +31,25 @@ from robust_core.evaluation.plan import GROUPS, plan_for
 from robust_core.evaluation.stored import KEPT, LETTERS, LOCK, check_fit
 from robust_core.folders import write_whole
 from robust_core.library.limits import refuse_when_read_only
+from robust_core.library.noted import (
+    FOLDER,
+    HELD,
+    LOG,
+    MEASURED,
+    RECORD,
+    failure,
+    folder_of,
+    is_held,
+    measured,
+    read_log,
+    read_record,
+)
 from robust_core.training.limits import limits
 from robust_core.types import UserError
 
-FOLDER, RECORD, HELD, LOG = ".evaluations", "record.json", "lock", "log.txt"
 BATCH = 64  # images: small, so that what it writes after each tells how far it is
+ATTACK_STEPS = 20  # what PGD-20 takes, in passes over the images
 FEWEST, MOST = 10, 10_000  # images
-ATTACKED, CHECKED = "robust, worst case", " checks passed, "  # in what it prints at the end of either part
 Phase = Literal["running", "done", "stopped", "failed"]
 STANDING = (LETTERS[RIGHT], LETTERS[UNASKED])  # the letters of an image that no attack has fooled so far
 
@@ -48,7 +59,7 @@ class Seen:
     """An evaluation as it is now. n: images. attacks: how many; at: the one under way, from 1, 0 before the first.
 
     share: of the attacks' work that is done, roughly. left: images right under all attacks so far, None before the
-    first verdict. told: what it is doing, or why it ended; what it printed where it is done.
+    first verdict. told: what it is doing, or why it ended; what it printed where it is done. measure: by `measure`.
     """
 
     name: str
@@ -60,6 +71,7 @@ class Seen:
     left: int | None
     seconds: float
     told: str
+    measure: bool = False
 
 
 def start(
@@ -79,6 +91,24 @@ def start(
     refuse_when_read_only()
     data_name = data_name or (found.card.data_name if found.card else "")
     attacks = _planned(found, n, groups, seed, data_name)
+    options = ["--n", str(n), "--plan", ",".join(groups), "--doubts" if doubts else "--no-doubts"]
+    options += ["--seed", str(seed), "--batch-size", str(BATCH), "--data", data_name]
+    _begin(found, "evaluate", options, {"n": n, "attacks": attacks, "doubts": doubts})
+
+
+def measure(found: Checkpoint, *, data_name: str = "") -> None:
+    """Begins to measure a checkpoint as training does in the end: untouched and under PGD-20, on all test images.
+
+    data_name and errors: as for `start`.
+    """
+    refuse_when_read_only()
+    data_name = data_name or (found.card.data_name if found.card else "")
+    n = _test_images(found, data_name) or len(data.load(data_name).test)
+    checkpoints.load(found)  # what speaks against it is said before there is a process
+    _begin(found, "measure", ["--data", data_name], {"n": n, "attacks": MEASURED, "doubts": False, "measure": True})
+
+
+def _begin(found: Checkpoint, what: str, options: Sequence[str], asked: Mapping[str, Any]) -> None:
     folder = folder_of(found.name)
     folder.mkdir(parents=True, exist_ok=True)
     if is_evaluated(found):
@@ -88,15 +118,13 @@ def start(
         raise UserError(
             f"{busy[0].name} is being evaluated, and this machine takes {len(busy)} at once; wait, or stop it"
         )
-    command = [sys.executable, "-m", "robust_core", "evaluate", str(found.folder.resolve()), "--n", str(n)]
-    command += ["--plan", ",".join(groups), "--doubts" if doubts else "--no-doubts"]
-    command += ["--seed", str(seed), "--batch-size", str(BATCH), "--data", data_name]
+    command = [sys.executable, "-m", "robust_core", what, str(found.folder.resolve()), *options]
     with open(folder / HELD, "a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UserError(f"{found.name} is being evaluated already; wait for that one, or stop it") from error
-        record = {"name": found.name, "n": n, "attacks": attacks, "doubts": doubts, "begun": time.time(), "pid": 0}
+        record = {"name": found.name, **asked, "begun": time.time(), "pid": 0}
         try:
             write_whole(folder / RECORD, json.dumps(record).encode())
             process = _launched(command, folder, lock.fileno())
@@ -110,8 +138,8 @@ def start(
 def stop(name: str) -> None:
     """Ends it; begun again with the same settings, it goes on. Raises UserError where it does not run."""
     folder = folder_of(name)
-    record = _record(folder)
-    if record is None or not _is_held(folder / HELD) or not record["pid"]:
+    record = read_record(folder)
+    if record is None or not is_held(folder / HELD) or not record["pid"]:
         raise UserError(f"{name} is not being evaluated any more")
     write_whole(folder / RECORD, json.dumps(record | {"stopped": True}).encode())
     with contextlib.suppress(ProcessLookupError):
@@ -121,7 +149,7 @@ def stop(name: str) -> None:
 def forget(name: str) -> None:
     """Leaves out of the list what has ended. Raises UserError where it runs."""
     folder = folder_of(name)
-    if _is_held(folder / HELD):
+    if is_held(folder / HELD):
         raise UserError(f"{name} is still being evaluated; stop it first")
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -129,21 +157,22 @@ def forget(name: str) -> None:
 def look(name: str) -> Seen | None:
     """The last evaluation of the checkpoint that was begun from here; None where there is none."""
     folder = folder_of(name)
-    held = _is_held(folder / HELD)  # before the record: what has ended since has written all it will
-    record = _record(folder)
+    held = is_held(folder / HELD)  # before the record: what has ended since has written all it will
+    record = read_record(folder)
     if record is None:
         return None
     seconds = time.time() - record["begun"]
     if held:
         return _running(record, seconds)
-    log = _log(folder)
+    log = read_log(folder)
     phase: Phase
-    if not (failure := _failure(log, doubts=record["doubts"])):
+    if not (why := failure(log, record)):
         phase, told = "done", log  # also where it was asked to stop, and had finished by then
     elif record.get("stopped"):
-        phase, told = "stopped", "Stopped. Begun again with the same settings, it goes on where it was."
+        again = "begins anew" if record.get("measure") else "goes on where it was"
+        phase, told = "stopped", f"Stopped. Begun again with the same settings, it {again}."
     else:
-        phase, told = "failed", failure
+        phase, told = "failed", why
     n, attacks = record["n"], len(record["attacks"])
     done = phase == "done"
     return Seen(
@@ -156,6 +185,7 @@ def look(name: str) -> Seen | None:
         left=None,
         seconds=seconds,
         told=told,
+        measure=bool(record.get("measure")),
     )
 
 
@@ -168,32 +198,34 @@ def look_all() -> list[Seen]:
 
 def is_evaluated(found: Checkpoint) -> bool:
     """Is it being evaluated now, from here or from a command line?"""
-    return _is_held(folder_of(found.name) / HELD) or _is_held(found.folder / STATE / LOCK)
-
-
-def folder_of(name: str) -> Path:
-    """Where the evaluation of the checkpoint of this name is noted."""
-    return checkpoints.zoo_folder() / FOLDER / name
+    return is_held(folder_of(found.name) / HELD) or is_held(found.folder / STATE / LOCK)
 
 
 def _planned(found: Checkpoint, n: int, groups: Sequence[str], seed: int, name: str) -> list[str]:
     """The attacks' names. Whatever speaks against the evaluation is said here, before there is a process."""
-    if not (found.folder / checkpoints.CARD).is_file():
-        raise UserError(f"{found.name} is not here any more; somebody else may have deleted it")
     if not FEWEST <= n <= MOST:
         raise UserError(f"an evaluation takes {FEWEST} to {MOST:,} images; got {n}")
+    test = _test_images(found, name)
+    if test and n > test:
+        raise UserError(f"{name} has {test:,} test images; {n:,} are too many")
+    assert found.card is not None
+    net = checkpoints.load(found)
+    norm, eps = budget(found, found.card)
+    return list(plan_for(net, data.DATASETS[name].shape, list(groups), eps=eps, norm=norm, seed=seed).attacks)
+
+
+def _test_images(found: Checkpoint, name: str) -> int:
+    """How many the data set has, 0 where that is not known. Raises UserError where the network cannot take them."""
+    if not (found.folder / checkpoints.CARD).is_file():
+        raise UserError(f"{found.name} is not here any more; somebody else may have deleted it")
     if found.card is None:
         raise UserError(found.problem or f"{found.name}: no card")
     if not data.available().get(name, False):
         raise UserError(f"{found.name} would be measured on {name}, which is not on this machine; download it first")
     known = data.DATASETS[name]
-    if known.test and n > known.test:
-        raise UserError(f"{name} has {known.test:,} test images; {n:,} are too many")
     if (known.shape, known.class_names) != (tuple(found.card.image_shape), found.card.class_names):
         check_fit(found, data.load(name).test)  # says how they differ
-    net = checkpoints.load(found)
-    norm, eps = budget(found, found.card)
-    return list(plan_for(net, known.shape, list(groups), eps=eps, norm=norm, seed=seed).attacks)
+    return known.test
 
 
 def _launched(command: list[str], folder: Path, lock: int) -> subprocess.Popen[bytes]:
@@ -222,7 +254,10 @@ def _running(record: dict[str, Any], seconds: float) -> Seen:
         kept = json.loads(path.read_bytes()) if path.stat().st_mtime >= record["begun"] else None
     except (OSError, ValueError):
         kept = None
-    if kept is not None:
+    if record.get("measure"):
+        at = 1 + (began := measured(read_log(folder_of(name))))
+        share, told = began / (1 + ATTACK_STEPS), f"Counting: {attacks[min(began, len(attacks) - 1)]}."
+    elif kept is not None:
         after = {key: kept["after"][key] for key in attacks if key in kept["after"]}
         at = len(after)
         last = list(after.values())[-1] if after else ""
@@ -244,6 +279,7 @@ def _running(record: dict[str, Any], seconds: float) -> Seen:
         left=left,
         seconds=seconds,
         told=told,
+        measure=bool(record.get("measure")),
     )
 
 
@@ -254,45 +290,3 @@ def _measured_since(record: dict[str, Any]) -> bool:
     except OSError:
         return False
     return bool(written >= record["begun"])
-
-
-def _record(folder: Path) -> dict[str, Any] | None:
-    try:
-        record = json.loads((folder / RECORD).read_bytes())
-        return record if {"name", "n", "attacks", "doubts", "begun", "pid"} <= record.keys() else None
-    except (OSError, ValueError, AttributeError):
-        return None
-
-
-def _is_held(path: Path) -> bool:
-    """Does a process hold this lock? Only looks."""
-    try:
-        with open(path, "rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
-def _log(folder: Path) -> str:
-    try:
-        return (folder / LOG).read_text(encoding="utf-8", errors="replace")[-20_000:].strip()
-    except OSError:
-        return ""
-
-
-def _failure(log: str, *, doubts: bool) -> str:
-    """One sentence on why it ended without what was asked for; "" where it has all of that."""
-    lines = [line for line in log.splitlines() if line.strip()]
-    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    if errors:
-        return errors[-1]
-    if any(line.startswith("Traceback") for line in lines):
-        return f"it failed: {lines[-1][:300]}"
-    if not any(line.startswith(ATTACKED) for line in lines):
-        return "its process was killed; begin again to go on"
-    if doubts and not any(CHECKED in line for line in lines):
-        return "its process was killed during the checks; the attacks' figures are in the card, begin again to go on"
-    return ""

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
 
+from robust_core.titles import HIDDEN
 from robust_core.types import UserError
 
 VARIABLE = "ROBUSTLENS_LIBRARY"
 READ_ONLY = ("read-only", "readonly", "off", "0", "no", "false")
-MAX_OPTION = 4096  # of a number among an architecture's options: a width, say
-MAX_BLOCKS = 64  # of a number in a list of them: blocks a stage
-_HIDDEN = re.compile(r"[<>\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
+_HIDDEN = re.compile(f"[<>{HIDDEN}]")
 
 
 def read_only() -> bool:
@@ -60,15 +58,3 @@ def slug(text: str, *, most: int = 40) -> str:
     """The text as the name of a folder: small letters, digits and underscores, a letter first."""
     found = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
     return (found if found[:1].isalpha() else f"n_{found}".rstrip("_"))[:most].rstrip("_")
-
-
-def refuse_monstrous(options: Mapping[str, Any]) -> None:
-    """Raises UserError for options of an architecture whose network nobody here could hold, before it is built."""
-    for key, value in options.items():
-        many = value if isinstance(value, (list, tuple)) else [value]
-        limit = MAX_BLOCKS if isinstance(value, (list, tuple)) else MAX_OPTION
-        numbers = [v for v in many if isinstance(v, (int, float)) and not isinstance(v, bool)]
-        if len(many) > MAX_BLOCKS or any(not abs(v) <= limit for v in numbers):
-            raise UserError(f"option {key} = {str(value)[:60]} is beyond what is taken here (numbers up to {limit})")
-        if any(isinstance(v, (list, tuple, dict)) for v in many):
-            raise UserError(f"option {key} = {str(value)[:60]} is neither a number, a text, nor a list of these")

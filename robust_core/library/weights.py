@@ -12,8 +12,10 @@ from typing import Any
 from robust_core import checkpoints, data
 from robust_core.checkpoints import Checkpoint, write_card
 from robust_core.library.arriving import place_of, room, settle
-from robust_core.library.limits import plain, refuse_monstrous, refuse_when_read_only
+from robust_core.library.limits import plain, refuse_when_read_only
+from robust_core.models.bounds import refuse_monstrous
 from robust_core.models.released import Normalisation, compare
+from robust_core.titles import checked_title
 from robust_core.training.adopt import adopt
 from robust_core.training.recipe import parse_value
 from robust_core.types import UserError
@@ -90,7 +92,7 @@ def bring(content: bytes, file: str, asked: Asked, *, title: str, licence: str =
     """
     refuse_when_read_only()
     refuse_monstrous(asked.options or {})
-    title = plain(title, "the title")
+    title = checked_title(title)
     licence = plain(licence, "the licence", most=200) if licence.strip() else ""
     place = place_of(asked.data_name, title)
     with _lying(content, file) as path:

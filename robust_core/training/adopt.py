@@ -14,6 +14,7 @@ from robust_core import checkpoints, data
 from robust_core.checkpoints import WEIGHTS, Card, Checkpoint, write_card
 from robust_core.folders import write_tensors
 from robust_core.models.released import Normalisation, import_released
+from robust_core.titles import MOST, checked_title
 from robust_core.types import UserError
 
 
@@ -35,6 +36,7 @@ def adopt(
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is there already; choose another folder for the checkpoint, or delete it")
+    title = checked_title(title or path.stem[:MOST])
     name, shape, class_names = _task(data_name)
     released = import_released(path, architecture, normalize=normalize, options=options)
     net = released.net
@@ -49,7 +51,7 @@ def adopt(
     write_card(
         folder,
         Card(
-            title=title or path.stem,
+            title=title,
             method=method,
             architecture=architecture,
             options=released.options,

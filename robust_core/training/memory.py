@@ -102,10 +102,12 @@ def refuse_too_large(needed: Memory, device: torch.device) -> None:
     free = available(device)
     several = ranks.beside() if device.type == "cpu" else 1  # on GPUs each has its own
     if needed.total * several > free:
+        cure = "a smaller schedule.batch_size, or a narrower network, takes less"
+        if not needed.activations:  # by its weights alone
+            cure = "a narrower network takes less"
         each = f" in each of {several} processes" if several > 1 else ""
         raise UserError(
-            f"this recipe takes {needed.describe()}{each}, and {device} has {free / 1e6:,.0f} MB free: "
-            "a smaller schedule.batch_size, or a narrower network, takes less"
+            f"this recipe takes {needed.describe()}{each}, and {device} has {free / 1e6:,.0f} MB free: {cure}"
         )
 
 

@@ -9,13 +9,15 @@ from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticUndefined
 
 from robust_core.attacks import AttackSettings
 from robust_core.methods import RouteTraining, make
 from robust_core.models import build
+from robust_core.models.bounds import refuse_monstrous
 from robust_core.registry import unknown
+from robust_core.titles import MOST, checked_title
 from robust_core.types import UserError
 
 
@@ -38,6 +40,7 @@ class ModelPart(_Part):
 
     @model_validator(mode="after")
     def _can_be_made(self) -> ModelPart:
+        refuse_monstrous(self.options)
         # The images are not known yet: where it normalises, as many channels as it has means for.
         mean = self.options.get("mean")
         channels = len(mean) if isinstance(mean, (list, tuple)) and mean else 1
@@ -108,7 +111,7 @@ class Recipe(_Part):
     passes; worth its first minute on a GPU, where it cannot be done one warning says so.
     """
 
-    title: str = Field(min_length=1, max_length=80)
+    title: str = Field(min_length=1, max_length=MOST)
     seed: int = Field(default=0, ge=0, lt=2**32)
     data: DataPart = DataPart()
     model: ModelPart = ModelPart()
@@ -120,6 +123,12 @@ class Recipe(_Part):
     validation: ValidationPart = ValidationPart()
     precision: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
     compile: bool = False
+
+    @field_validator("title")
+    @classmethod
+    def _title_can_be_read(cls, title: str) -> str:
+        checked_title(title, "it")
+        return title
 
     @model_validator(mode="after")
     def _inner_attack_is_pgd(self) -> Recipe:

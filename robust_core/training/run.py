@@ -94,6 +94,15 @@ class Run:
         """Is anything saved to go on from?"""
         return (self.folder / STATE / SAVED).is_file()
 
+    @property
+    def saved_step(self) -> int:
+        """Of the saved state, from its header alone; 0 where there is none, or none that can be read."""
+        try:
+            with safe_open(self.folder / STATE / SAVED, framework="pt") as file:
+                return int(json.loads(file.metadata()["facts"])["step"])
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+            return 0
+
     def log(self, event: Mapping[str, Any]) -> None:
         """Appends one event."""
         with open(self.folder / HISTORY, "a", encoding="utf-8") as file:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -71,11 +71,17 @@ def look(folder: Path, root: Path | None = None) -> Seen:
         title=recipe.title if recipe else None,
         recipe=recipe,
         status=status,
-        progress=read_progress(folder),
+        progress=_progress(folder),
         device=record.device if record else "auto",
         stopping=status == "running" and record is not None and asked_to_stop(folder, record.process),
         told="\n".join(filter(None, (problem, told))),
     )
+
+
+def _progress(folder: Path) -> Progress:
+    """As the history tells it; at the step of the saved state where that is later, for steps are told now and then."""
+    told = read_progress(folder)
+    return replace(told, step=max(told.step, Run(folder).saved_step))
 
 
 def run_folders(root: Path) -> Iterator[Path]:

@@ -12,7 +12,7 @@ import pytest
 from robust_core import checkpoints, data
 from robust_core.checkpoints import CARD, HISTORY, RECIPE, WEIGHTS
 from robust_core.library import bundle, shelf
-from robust_core.training.recipe import DataPart, Recipe
+from robust_core.training.recipe import DataPart, Recipe, parse_recipe
 from robust_core.types import UserError
 from tests.library.conftest import tree
 
@@ -54,6 +54,13 @@ def test_a_run_goes_out_and_comes_back_and_says_from_where(zoo: Path, packed: by
     checkpoints.load(checkpoints.find("fashion_mnist_small/again"))
     with pytest.raises(UserError, match="there is a checkpoint fashion_mnist_small/again already"):
         bundle.unpack(packed, file="pgd_at.zip", name="again")
+
+
+@pytest.mark.parametrize("title", ["ε < 0.1", "<b>3 > 2</b> & more"])
+def test_a_title_that_training_takes_comes_back_from_its_own_zip(zoo: Path, packed: bytes, title: str) -> None:
+    made = bundle.unpack(zipped(with_card(files_of(packed), title=title)), file="a.zip")
+    assert made.card is not None
+    assert made.card.title == parse_recipe(f"title = {title!r}").title == title
 
 
 def test_parameters_are_counted_whatever_the_card_says(zoo: Path, packed: bytes) -> None:
@@ -134,7 +141,7 @@ REFUSED = {
     "a history made to break": (lambda f: {**f, f"pgd_at/{HISTORY}": b"[" * 200_000}, "line 1 of history.jsonl is no"),
     "a history of numbers": (lambda f: {**f, f"pgd_at/{HISTORY}": b"{}\n3\n"}, "line 2 of history.jsonl is no"),
     "a recipe made to break": (lambda f: {**f, f"pgd_at/{RECIPE}": b"a = " + b"[" * 100_000}, "recipe"),
-    "a title of markup": (lambda f: with_card(f, title="<script>"), "holds <, >"),
+    "a title that hides": (lambda f: with_card(f, title="a\u200bb"), "holds characters that cannot be seen"),
     "an endless title": (lambda f: with_card(f, title="x" * 500), "500 characters"),
 }
 

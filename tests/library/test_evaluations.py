@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from robust_core import checkpoints, data
-from robust_core.checkpoints import CARD, STATE
+from robust_core.checkpoints import CARD, STATE, write_card
 from robust_core.evaluation.stored import held
 from robust_core.library import evaluations, shelf
 from robust_core.types import UserError
@@ -149,3 +149,30 @@ def test_how_it_ended_is_read_from_all_that_was_asked_for(zoo, log, doubts, stop
     seen = evaluations.look(NAME)
     assert seen.phase == phase
     assert phase != "failed" or "during the checks" in seen.told
+
+
+def test_a_measuring_counts_all_test_images_and_ends_in_the_card(zoo: Path) -> None:
+    found = checkpoints.find(NAME)
+    assert found.card is not None
+    write_card(found.folder, found.card.model_copy(update={"measures": ()}))
+    evaluations.measure(checkpoints.find(NAME))
+    seen = evaluations.look(NAME)
+    assert (seen.phase, seen.n, seen.measure) == ("running", 2000, True)
+    with pytest.raises(UserError, match="is being evaluated already"):
+        evaluations.measure(found)
+    assert until(ended).phase == "done"
+    card = checkpoints.find(NAME).card
+    assert [m.n for m in card.measures] == [2000, 2000]
+    assert card.robust.attack.steps == 20
+    with pytest.raises(UserError, match="is not on this machine; download it first"):
+        evaluations.measure(found, data_name="cifar10")
+
+
+@pytest.mark.parametrize(("lines", "phase"), [(0, "failed"), (1, "failed"), (2, "done")])
+def test_a_measuring_has_ended_well_with_both_its_lines(zoo, lines, phase) -> None:
+    folder = evaluations.folder_of(NAME)
+    folder.mkdir(parents=True)
+    record = {"name": NAME, "n": 20, "attacks": ["untouched", "PGD-20"], "doubts": False, "begun": 0, "pid": 1}
+    (folder / "record.json").write_text(json.dumps(record | {"measure": True}))
+    (folder / "log.txt").write_text("clean: 80.00% of 20 test images, worst class 10.00%\n" * lines)
+    assert evaluations.look(NAME).phase == phase

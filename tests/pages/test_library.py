@@ -189,6 +189,27 @@ def test_data_sets_stand_in_a_table_with_samples(zoo, library, pets) -> None:
     assert "pets" in data.DATASETS.names()
 
 
+def marked(app) -> str:
+    """The title of the row that the browser is told to mark."""
+    (row,) = json.loads(app.dataframe[0].proto.selection_state)["selection"]["rows"]
+    return table(app)["Title"][row]
+
+
+def test_the_marked_row_is_the_one_that_is_shown_and_deleted_below(zoo, library, pets) -> None:
+    app = library(shelf="sets", set="pets")
+    assert marked(app) == "My pets"
+    press(app, "library_set_delete")
+    assert marked(app) == data.DATASETS[app.selectbox(key="w_set").value].title == "Fashion-MNIST, bundled subset"
+    press(app, "library_undo")
+    assert marked(app) == "Fashion-MNIST, bundled subset"
+    app.selectbox(key="w_set").set_value("pets").run()
+    assert marked(app) == "My pets"
+    app = library(model="fashion_mnist/standard")
+    assert marked(app) == "Standard"
+    press(app, "library_net_delete")
+    assert (marked(app), app.selectbox(key="w_model").value) == ("AW-Net", "fashion_mnist/aw_net")
+
+
 def test_a_failed_download_is_one_sentence(zoo, library, monkeypatch) -> None:
     from robust_core.data import cifar10
     from robust_core.data.download import Remote

@@ -75,16 +75,18 @@ def add_run(
     like: Path | None = None,
     title: str = "Mine",
     torn: str = "",
+    measured: bool = True,
     **record: Any,
 ) -> Path:
-    """A run with this history. like: finished, with the weights and the card of this checkpoint."""
+    """A run with this history. like: finished, with the weights and the card of this checkpoint; measured: with its
+    figures, too."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RECIPE).write_text(recipe(title).to_toml())
     (folder / HISTORY).write_text("".join(json.dumps(event) + "\n" for event in events) + torn)
     if like is not None:
         shutil.copy(like / "weights.safetensors", folder)
         card = Card.model_validate_json((like / CARD).read_bytes())
-        write_card(folder, card.model_copy(update={"title": title}))
+        write_card(folder, card.model_copy(update={"title": title} | ({} if measured else {"measures": ()})))
     if record:
         (folder / STATE).mkdir(exist_ok=True)
         write_record(folder, Record(**record))

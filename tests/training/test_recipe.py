@@ -77,6 +77,13 @@ def test_defaults_fill_what_is_left_out() -> None:
     ("text", "message"),
     [
         ("title = ", "not valid TOML"),
+        ('title = "a\u200bb"', r"title: it 'a\\u200bb' holds characters that cannot be seen; leave them out$"),
+        ('title = "  "', "title: it is empty; give it one"),
+        (
+            'title = "x"\n[model]\noptions = { width = 100000 }',
+            "option width = 100000 is beyond .* .numbers up to 4096",
+        ),
+        ('title = "x"\n[model]\noptions = { blocks = [1000000] }', "option blocks = .1000000. is beyond .* up to 64"),
         ("", "title"),
         ('title = "x"\nsede = 1', "unknown recipe key 'sede'; did you mean 'seed'"),
         ('title = "x"\n[schedule]\nepoch = 1', "did you mean 'schedule.epochs'"),

@@ -1,0 +1,27 @@
+"""What a network may be called: one rule for recipes, for imports, and for what comes back from its own zip.
+
+Every page, chart and report shows a title as text, so "ε < 0.1" is a title like others; only what nobody can see, and
+what would turn the text around it, is none.
+"""
+
+from __future__ import annotations
+
+import re
+
+from robust_core.types import UserError
+
+MOST = 80  # characters
+HIDDEN = r"\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2066-\u2069"  # as a part of a class of characters
+_HIDDEN = re.compile(f"[{HIDDEN}]")
+
+
+def checked_title(text: str, what: str = "the title") -> str:
+    """The title without margins. Raises UserError where it is empty, too long, or holds what cannot be seen."""
+    text = text.strip()
+    if not text:
+        raise UserError(f"{what} is empty; give it one")
+    if len(text) > MOST:
+        raise UserError(f"{what} has {len(text)} characters; at most {MOST} are taken")
+    if _HIDDEN.search(text):
+        raise UserError(f"{what} {text!r} holds characters that cannot be seen; leave them out")
+    return text
