@@ -76,7 +76,7 @@ def guarded(what: str = "") -> Iterator[None]:
                          query_params=link.params() | {"shelf": "sets", "set": missing.sets[0]})  # fmt: skip
     except UserError as error:
         told = verbatim(str(error))
-        st.error(f"{what}: {told}" if what else told, icon=":material/error:")
+        st.error(f"{verbatim(what)}: {told}" if what else told, icon=":material/error:")
 
 
 def verbatim(text: str) -> str:

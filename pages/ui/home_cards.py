@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pages.ui import link
 from pages.ui.film import Film, softmax
-from pages.ui.frame import colours
+from pages.ui.frame import colours, verbatim
 from pages.ui.served import Served, Subject
 
 Films = Sequence[tuple[Served, Film]]
@@ -42,7 +42,7 @@ def _aw_net(subject: Subject, films: Films) -> None:
     st.html(_bars("P(type = adversarial)", [("clean", before, "var(--c)"), ("attacked", after, "var(--a)")]))
     moved = after - before
     told = "can tell them apart" if moved > 0.2 else "is misled" if moved < -0.2 else "hardly sees a difference"
-    st.caption(f"{net.title} on the picture above: under PGD not aimed at the router, it {told}.")
+    st.caption(f"{verbatim(net.title)} on the picture above: under PGD not aimed at the router, it {told}.")
     st.page_link("pages/1_Perturb.py", label="Watch the route step by step", icon=":material/alt_route:",
                  query_params=link.params() | {"model": net.name})  # fmt: skip
 
@@ -65,7 +65,8 @@ def _mtard(subject: Subject, films: Films) -> None:
     st.html(_bars("entropy of the soft labels, nats", rows))
     level = "They are level: B-MTARD would rest" if abs(h_nat - h_adv) < 0.02 else (
         "B-MTARD would now raise τ" if h_nat < h_adv else "B-MTARD would now lower τ")  # fmt: skip
-    st.caption(f"{accurate.title} on the clean picture, {robust.title} on its own attacked one at τ = 1. {level}. "
+    teachers = verbatim(accurate.title), verbatim(robust.title)
+    st.caption(f"{teachers[0]} on the clean picture, {teachers[1]} on its own attacked one at τ = 1. {level}. "
                "One picture; training compares batch means.")  # fmt: skip
 
 

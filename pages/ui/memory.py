@@ -14,6 +14,8 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import add_script_run_ctx
 from torch import Tensor
 
+from pages.ui.frame import verbatim
+
 T = TypeVar("T")
 MB = 2**20
 PATIENCE = 0.3  # seconds after which a computation says that it is under way
@@ -118,7 +120,7 @@ class Progress:
         self._shown = now + 0.1
         self._place = self._place or st.empty()
         hint = " Stop, at the top right, ends it." if now > self._begun + LONG else ""
-        self._place.progress(min(self._done / self._of, 1.0), text=f"{self._what}…{hint}")
+        self._place.progress(min(self._done / self._of, 1.0), text=f"{verbatim(self._what)}…{hint}")
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._place is None:

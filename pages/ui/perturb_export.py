@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.ui import exports
 from pages.ui.film import Film
+from pages.ui.frame import verbatim
 from pages.ui.served import Served, Subject
 from pages.ui.slide import slide
 
@@ -20,7 +21,7 @@ def export(nets: Sequence[Served], subject: Subject, films: Sequence[Film], data
     for net, film in zip(nets, films, strict=True):
         with st.container(border=len(nets) > 1, key=f"home_{net.name}"):
             if len(nets) > 1:
-                st.markdown(f"**{net.title}**")
+                st.markdown(f"**{verbatim(net.title)}**")
             columns = st.columns(3)
             for column, file in zip(columns[:2], exports.files(net, subject, film), strict=True):
                 with column:

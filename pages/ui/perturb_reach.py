@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pages.ui import pickers
 from pages.ui.film import Film, Ticking, softmax
-from pages.ui.frame import guarded, look, show
+from pages.ui.frame import guarded, look, show, verbatim
 from pages.ui.memory import Progress, remember
 from pages.ui.served import Served, Shelf, Subject, looks
 from robust_core import charts
@@ -43,9 +43,10 @@ def smallest(nets: Sequence[Served], subject: Subject, films: Sequence[Film]) ->
     for column, net, film in zip(columns, nets, films, strict=True):
         with column, guarded(net.title):
             curve = curve_of(net, subject, film)
-            told = f"**{net.title}** is fooled from **ε = {curve.smallest:.4g}** on" if curve.smallest else (
-                f"**{net.title}** is wrong before any attack" if curve.smallest == 0
-                else f"**{net.title}** is not fooled by any ε up to {curve.eps[-1]:.3g}"
+            title = verbatim(net.title)
+            told = f"**{title}** is fooled from **ε = {curve.smallest:.4g}** on" if curve.smallest else (
+                f"**{title}** is wrong before any attack" if curve.smallest == 0
+                else f"**{title}** is not fooled by any ε up to {curve.eps[-1]:.3g}"
             )  # fmt: skip
             pixels = f" ({curve.smallest * 255:.1f}/255)" if curve.smallest and film.settings.norm == "linf" else ""
             st.markdown(f"{told}{pixels}, as far as this attack can tell.")
@@ -151,7 +152,8 @@ def transfer(nets: Sequence[Served], films: Sequence[Film], found: Shelf) -> Non
         with torch.no_grad():
             said = [softmax(net.net(both).numpy()) for net in alike]
         answers = [int(p[1].argmax()) for p in said]
-        st.markdown(f"Made on **{source.title}**, shown to all: P({source.card.class_names[film.y]}) before → after.")
+        left = verbatim(source.card.class_names[film.y])
+        st.markdown(f"Made on **{verbatim(source.title)}**, shown to all: P({left}) before → after.")
         chart = charts.transfer(
             [net.title for net in alike],
             [p[0, film.y] for p in said],

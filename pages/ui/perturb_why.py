@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pages.ui import link
 from pages.ui.film import Film
-from pages.ui.frame import guarded, look, show
+from pages.ui.frame import guarded, look, show, verbatim
 from pages.ui.memory import remember
 from pages.ui.pictures import data_url
 from pages.ui.served import Served, Subject
@@ -68,7 +68,7 @@ def _rows(net: Served, film: Film, k: int, subject: Subject) -> None:
         )
     head = "".join(f"<b>{text}</b>" for text in heads)
     body = "".join(column[row] for row in range(2) for column in cells)
-    st.markdown(f"**{net.title}**, logit of *{net.card.class_names[k]}*")
+    st.markdown(f"**{verbatim(net.title)}**, logit of *{verbatim(net.card.class_names[k])}*")
     st.html(f'<div class="rl-maps" style="--n:{len(heads)}">{head}{body}</div>')
 
 
@@ -92,7 +92,7 @@ def _explained(net: Served, subject: Subject, film: Film, method: str, k: int) -
     key = ("map", net.sha, subject.sha, film.settings.model_dump_json(), film.y, film.target, method, k)
 
     def compute() -> Attribution:
-        with st.spinner(f"{net.title}: {METHODS[method][0]}…"):
+        with st.spinner(f"{verbatim(net.title)}: {METHODS[method][0]}…"):
             return _attributed(net, film, method, k)
 
     return remember(key, compute, private=subject.own)
@@ -114,7 +114,7 @@ def surface(nets: Sequence[Served], subject: Subject, films: Sequence[Film]) -> 
         columns = st.columns(max(2, len(nets)))
     for column, net, plane in zip(columns, nets, planes, strict=False):
         with column, guarded(net.title):
-            st.markdown(f"**{net.title}**")
+            st.markdown(f"**{verbatim(net.title)}**")
             if plane is None:
                 st.info("The adversarial picture is the clean one, so there is no direction to look along. Raise ε.")
                 continue
@@ -143,7 +143,7 @@ def _plane(net: Served, subject: Subject, film: Film) -> Surface:
     key = ("plane", net.sha, subject.sha, film.settings.model_dump_json(), film.y, film.target)
 
     def compute() -> Surface:
-        with st.spinner(f"{net.title}: walking around the picture…"):
+        with st.spinner(f"{verbatim(net.title)}: walking around the picture…"):
             return _walked(net, film)
 
     return remember(key, compute, private=subject.own)

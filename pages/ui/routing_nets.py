@@ -6,6 +6,7 @@ import streamlit as st
 import torch
 
 from pages.ui import link
+from pages.ui.frame import verbatim
 from pages.ui.served import Served, Shelf
 from robust_core import checkpoints
 from robust_core.frozen import frozen
@@ -50,7 +51,8 @@ def arrive(found: Shelf) -> None:
 def offer_dynamic(found: Shelf, net: Served) -> None:
     """One sentence on why there is nothing to see, and a button for each network where there is."""
     st.info(
-        f"**{net.title}** is a static network: every image takes the same filters, so there is no route to see.",
+        f"**{verbatim(net.title)}** is a static network: every image takes the same filters, so there is no route to "
+        "see.",
         icon=":material/trending_flat:",
     )
     names = dynamic(found)

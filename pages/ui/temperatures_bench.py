@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pages.ui import link
-from pages.ui.frame import look, show
+from pages.ui.frame import look, show, verbatim
 from pages.ui.perturb_image import pick_subject
 from pages.ui.pickers import same_task
 from pages.ui.served import Served, Shelf, Subject, film
@@ -92,14 +92,15 @@ def _told(entropy: Tensor, loss: Tensor, gradient: Tensor, tau: float, word: str
 def _fine_print(
     run: Watched, net: Served, teacher: Served | None, subject: Subject, term: str, learned: float | None, name: str
 ) -> str:  # fmt: skip
-    who = f"Teacher: {teacher.title if teacher else 'the network itself'}, on the clean picture."
+    title = verbatim(run.title)
+    who = f"Teacher: {verbatim(teacher.title) if teacher else 'the network itself'}, on the clean picture."
     if teacher and not (run.recipe and run.recipe.teachers.robust):
-        who += f" {run.title} itself was trained without a robust teacher."
-    seen = f"Student: {net.title} as it is now"
+        who += f" {title} itself was trained without a robust teacher."
+    seen = f"Student: {verbatim(net.title)} as it is now"
     seen += f", on the picture attacked by {yardstick(net).describe()}." if term == "adv" else ", on the clean picture."
     heat = (
-        f"{run.title} left {name} at τ = {learned:.3f}." if learned is not None
-        else f"{run.title} has no temperature of {name}; τ starts at 1."
+        f"{title} left {verbatim(name)} at τ = {learned:.3f}." if learned is not None
+        else f"{title} has no temperature of {verbatim(name)}; τ starts at 1."
     )  # fmt: skip
     label = (
         "" if subject.label is not None else " Nobody said what the picture shows: the teacher's own answer is taken."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui import pickers
-from pages.ui.frame import look, show
+from pages.ui.frame import look, show, verbatim
 from pages.ui.memory import remember
 from pages.ui.served import Served, test_images
 from pages.ui.temperatures_judged import pick_number, stands, yardstick
@@ -34,10 +34,10 @@ def pair(net: Served, other: Served | None) -> None:
     )
     show(chart, "gains")
     st.caption(
-        f"{net.title} minus {other.title}, both on the first {n:,} test images of {images.name}. "
+        f"{verbatim(net.title)} minus {verbatim(other.title)}, both on the first {n:,} test images of {images.name}. "
         f"Robust: {attack.describe()}. Bars: 95 % intervals of a paired bootstrap over the images ({RESAMPLES:,} "
-        f"resamples, seed 0); grey where they hold 0. Classes from the one that is hardest for {other.title}. "
-        "One training each: another seed may differ."
+        f"resamples, seed 0); grey where they hold 0. Classes from the one that is hardest for "
+        f"{verbatim(other.title)}. One training each: another seed may differ."
     )
 
 
@@ -57,7 +57,8 @@ def _told(a: Served, b: Served, robust: Comparison, clean: Comparison) -> str:
     better = sum(g.sure and g.value > 0 for g in robust.classes)
     worse = sum(g.sure and g.value < 0 for g in robust.classes)
     return (
-        f"From **{a.title}** to **{b.title}**, under attack: worst class {_points(robust.worst_class)}, all classes "
+        f"From **{verbatim(a.title)}** to **{verbatim(b.title)}**, under attack: "
+        f"worst class {_points(robust.worst_class)}, all classes "
         f"{_points(robust.overall)}, NSD {_plain(robust.nsd)}; untouched: worst class {_points(clean.worst_class)}, "
         f"all classes {_points(clean.overall)}. By intervals that leave out 0, {better} of {len(robust.classes)} "
         f"classes gained robustness and {worse} paid."

@@ -5,10 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui import link
-from pages.ui.frame import guarded, look, show
+from pages.ui.frame import guarded, look, show, verbatim
 from pages.ui.temperatures_runs import Watched
 from robust_core import charts
 from robust_core.explain import Story, by_difficulty
+from robust_core.methods.absld import TEMPERATURES
 from robust_core.training import status
 from robust_core.types import UserError
 
@@ -61,22 +62,22 @@ def _intro(run: Watched, told: Story) -> str:
     words = WORDS.get(run.method)
     if words is None or (run.method == "absld" and len(told.epochs) and not told.soft_labelled):
         return (
-            f"{run.title} was taught by hard labels, so it has no temperatures: what there is to see is how its "
-            "classes fared. “Fair temperatures” on the [Train](Train) page makes a run with them within minutes; the "
-            "`…_absld.toml` among the recipes of the zoo make them on whole sets of images."
+            f"{verbatim(run.title)} was taught by hard labels, so it has no temperatures: what there is to see is how "
+            "its classes fared. “Fair temperatures” on the [Train](Train) page makes a run with them within minutes; "
+            "the `…_absld.toml` among the recipes of the zoo make them on whole sets of images."
         )
     return words
 
 
 def _nothing(run: Watched) -> str:
     if not run.folder.is_dir():
-        return f"{run.title} was deleted. Choose another run on the left."
+        return f"{verbatim(run.title)} was deleted. Choose another run on the left."
     state = {
         "queued": "waits for its turn", "running": "is in its first epoch: figures come after it",
         "stopped": "was stopped before its first epoch ended", "dead": "broke off before its first epoch ended",
         "failed": "failed before its first epoch ended", "finished": "has no history of epochs",
     }.get(run.state, "has no epoch yet")  # fmt: skip
-    return f"{run.title} {state}."
+    return f"{verbatim(run.title)} {state}."
 
 
 def _classes(run: Watched, told: Story, names: tuple[str, ...], beside: Watched | None) -> None:
@@ -93,9 +94,11 @@ def _classes(run: Watched, told: Story, names: tuple[str, ...], beside: Watched 
     st.markdown(f"### After epoch {epoch} of {last}")
     show(charts.class_bars(told, names, epoch=epoch, order=order, look=look()), "class_bars")
     if told.tempered:
+        low, high = TEMPERATURES
         st.caption(
-            "τ starts at 1 (the line) and stands as the epoch left it: it makes the labels of the next. Dotted: the "
-            "mean error risk, the class mean of the cross-entropy over the epoch's training images; above it τ falls."
+            f"τ starts at 1 (the line), is kept between {low:g} and {high:g}, and stands as the epoch left it: it "
+            "makes the labels of the next. Dotted: the mean error risk, the class mean of the cross-entropy over the "
+            "epoch's training images; above it τ falls."
         )
     st.markdown("### Fairness over the training")
     runs = [(run.title, told)]
@@ -153,7 +156,7 @@ def _off(run: Watched, beside: Watched | None) -> str:
     lost = [word for word, a, b in zip(("loss balance", "entropy balance"), mine, theirs, strict=True) if a and not b]
     won = [word for word, a, b in zip(("loss balance", "entropy balance"), mine, theirs, strict=True) if b and not a]
     switched = [f"the {word} switched off" for word in lost] + [f"the {word} switched on" for word in won]
-    return f"{said} Dotted: {beside.title}, {' and '.join(switched) or 'with the same balances'}."
+    return f"{said} Dotted: {verbatim(beside.title)}, {' and '.join(switched) or 'with the same balances'}."
 
 
 def _levers(run: Watched) -> tuple[bool, bool]:
