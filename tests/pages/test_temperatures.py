@@ -11,6 +11,7 @@ import pytest
 
 from robust_core.checkpoints import CARD, HISTORY, RECIPE, Card, write_card
 from robust_core.training.recipe import DataPart, ObjectivePart, Recipe, TeachersPart
+from tests.pages.comparing import plain
 from tests.pages.reading import captions, player
 
 TEMPERATURES = "pages/3_Temperatures.py"
@@ -159,7 +160,7 @@ def test_the_soft_label_bench(taught, open_page):
     # Image 5 is of class 1, the last in this history of hardness …: its τ after four epochs.
     learned = json.loads((taught / "fashion_mnist/absld" / HISTORY).read_text().splitlines()[-1])["class_tau_adv"]
     assert slider.value == pytest.approx(round(learned[1], 2))
-    assert "Teacher: PGD-AT" in captions(app)
+    assert "Teacher: PGD-AT" in plain(captions(app))
     before = alt(app, "soft_label")
     slider.set_value(5.0).run()
     assert "τ = 5.00" in text(app)
