@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.ui import link
-from pages.ui.frame import frame, guarded, verbatim
+from pages.ui.frame import frame, guarded
 from pages.ui.train_list import list_runs, refused
 from pages.ui.train_presets import cards
 from pages.ui.train_recipe import compose
@@ -37,7 +37,7 @@ with guarded():
         st.markdown("### Start one: each ends within minutes on the images that come with RobustLens")
         cards()
     if watched is not None:
-        with guarded(verbatim(watched.title)):
+        with guarded(watched.title):
             watch(watched, beside, by, smooth, allowed)
     with guarded("The list of runs"):
         list_runs(found, watched, allowed)

@@ -206,9 +206,8 @@ def _measure(
     stop: Callable[[], bool] = lambda: False,
 ) -> list[Measure]:
     net = checkpoints.load(found, device)
-    recipe = found.folder / checkpoints.RECIPE
-    trained = read_recipe(recipe).validation.attack if recipe.is_file() else AttackSettings(name="pgd")
-    pgd20 = AttackSettings(name="pgd", norm=trained.norm, eps=eps or trained.eps, steps=20, seed=0)
+    norm, usual = evaluation_command.budget(found, card)
+    pgd20 = AttackSettings(name="pgd", norm=norm, eps=eps or usual, steps=20, seed=0)
     measures = []
     with held(found) if write else nullcontext():  # one evaluation at a time, or one would write over the other's
         for settings in (None, pgd20):
@@ -219,6 +218,7 @@ def _measure(
             measures.append(result)
         if write:
             put_in_card(found, card, lambda now: now.with_measures(measures))
+            typer.echo(f"written into the card of {found.name}")
     return measures
 
 

@@ -11,7 +11,8 @@ import re
 from robust_core.types import UserError
 
 MOST = 80  # characters
-HIDDEN = r"\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2066-\u2069"  # as a part of a class of characters
+# As a part of a class of characters: controls, formats, separators of lines, surrogates, tags, and Braille's blank.
+HIDDEN = r"\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\ufeff\ud800-\udfff\U000e0000-\U000e007f"
 _HIDDEN = re.compile(f"[{HIDDEN}]")
 
 

@@ -104,8 +104,12 @@ def _expected(card: Card, kind: str, n: int) -> float | None:
 
 def _came_out(row: Row, seen: Seen) -> str:
     card = row.found.card
-    if seen.measure and card is not None and (clean := card.clean) is not None and (robust := card.robust) is not None:
-        return f"{percents(clean.accuracy)[0]}% clean, {percents(robust.accuracy)[0]}% under PGD-20"
+    if seen.measure:
+        made = [m for m in card.measures if (m.n, m.data_name) == (seen.n, seen.data_name)] if card else []
+        clean, robust = [m for m in made if not m.attack][-1:], [m for m in made if m.attack][-1:]
+        if clean and robust:
+            told = f"{percents(clean[0].accuracy)[0]}% clean, {percents(robust[0].accuracy)[0]}% under"
+            return f"{told} {robust[0].attack.describe()}"
     mine = [e for e in card.evaluations if e.clean.n == seen.n] if card else []
     return evaluated(mine[-1]) if mine else "the figures are in its card"
 
@@ -118,8 +122,8 @@ def _running(row: Row, seen: Seen) -> None:
     if st.button("Stop", key=f"library_evaluate_stop {row.name}", icon=":material/stop:", disabled=read_only()):
         with acting():
             evaluations.stop(row.name)
-            again = "anew" if seen.measure else "where it was"
-            say(f"The evaluation of {row.title} stops; begun again with the same settings, it goes on {again}.")
+            again = "begins anew" if seen.measure else "goes on where it was"
+            say(f"The evaluation of {row.title} stops; begun again with the same settings, it {again}.")
 
 
 def _ended(row: Row, seen: Seen) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui import link, served
-from pages.ui.frame import guarded, verbatim
+from pages.ui.frame import guarded
 from pages.ui.library_told import acting, limit, say
 from pages.ui.library_weights import weights
 from pages.ui.memory import Progress
@@ -81,7 +81,7 @@ def _images() -> None:
         "Import", key="library_images_go", type="primary", icon=":material/download_2:",
         disabled=file is None or read_only(),
     ):  # fmt: skip
-        with acting(), Progress(f"Reading {verbatim(file.name)}", 1000) as progress:
+        with acting(), Progress(f"Reading {file.name}", 1000) as progress:
             told = title.strip() or file.name.removesuffix(".zip")
             made, skipped = sets.bring(
                 file.getvalue(), file=file.name, title=told, licence=licence, source=source,

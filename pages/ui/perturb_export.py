@@ -41,7 +41,7 @@ def export(nets: Sequence[Served], subject: Subject, films: Sequence[Film], data
 def _offer_slide(net: Served, subject: Subject, film: Film) -> None:
     st.download_button(
         "Download .svg",
-        slide(film, title=net.title, class_names=net.card.class_names, origin=subject.origin),
+        slide(film, title=net.title, class_names=net.card.class_names, truth=subject.label, origin=subject.origin),
         file_name=f"{exports.stem(net, subject.index, film)}.svg",
         mime="image/svg+xml",
         on_click="ignore",

@@ -44,7 +44,7 @@ def smallest(nets: Sequence[Served], subject: Subject, films: Sequence[Film]) ->
         with column, guarded(net.title):
             curve = curve_of(net, subject, film)
             title = verbatim(net.title)
-            told = f"**{title}** is fooled from **ε = {curve.smallest:.4g}** on" if curve.smallest else (
+            told = f"**{title}**: the smallest ε found to fool it is **{curve.smallest:.4g}**" if curve.smallest else (
                 f"**{title}** is wrong before any attack" if curve.smallest == 0
                 else f"**{title}** is not fooled by any ε up to {curve.eps[-1]:.3g}"
             )  # fmt: skip

@@ -66,7 +66,9 @@ def offer_dynamic(found: Shelf, net: Served) -> None:
     titles = found.titles()
     with st.container(horizontal=True):
         for name in names:
-            st.button(titles[name], key=f"take_{name}", on_click=link.write, args=("model", name), type="primary")
+            st.button(
+                verbatim(titles[name]), key=f"take_{name}", on_click=link.write, args=("model", name), type="primary"
+            )
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

@@ -14,38 +14,42 @@ from pages.ui.film import Film
 from pages.ui.pictures import data_url
 from robust_core import charts
 
-WIDTH, SIDE, GAP, LEFT, TOP = 1600, 480, 40, 40, 120
+SIDE, GAP, LEFT, TOP = 480, 40, 40, 120
+LONGEST = 48  # characters of a title that fit
 FONT = "Source Sans Pro, Helvetica, Arial, sans-serif"
 
 
-def slide(film: Film, *, title: str, class_names: Sequence[str], origin: str) -> bytes:
-    """The file's text. title: the network's; origin: where the picture comes from, in words."""
+def slide(film: Film, *, title: str, class_names: Sequence[str], truth: int | None, origin: str) -> bytes:
+    """The file's text. title: the network's; truth: the true class, None where nobody knows it; origin: where the
+    picture comes from, in words."""
     change = film.x_adv - film.x
     bound = float(film.settings.eps) if film.settings.norm == "linf" else float(np.abs(change).max())
     magnify = charts.magnification(bound)
     scale = max(1, SIDE // max(film.x.shape[1:]))
-    fooled = bool(film.fooled[-1])
-    height = scale * film.x.shape[1]
+    _, high, wide = (scale * side for side in film.x.shape)
+    full = 2 * LEFT + 3 * max(wide, SIDE) + 2 * GAP
+    moved = film.answer != film.clean_answer
     cells = [
         (charts.picture(film.x, scale), _answer(class_names, film.clean_probabilities), "clean", False),
         (charts.delta_picture(change, magnify, scale), f"δ × {magnify}", _length(change), False),
-        (charts.picture(film.x_adv, scale), _answer(class_names, film.probabilities[-1]), "adversarial", fooled),
+        (charts.picture(film.x_adv, scale), _answer(class_names, film.probabilities[-1]), "adversarial", moved),
     ]
+    short = title if len(title) <= LONGEST else title[: LONGEST - 1] + "…"
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {TOP + height + 190}" font-family="{FONT}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {full} {TOP + high + 200}" font-family="{FONT}">',
         f'<rect width="100%" height="100%" fill="{charts.LIGHT.page}"/>',
-        _text(LEFT, 70, 40, f"{title}: {'fooled' if fooled else 'holds'}", bold=True),
+        _text(LEFT, 70, 40, f"{short}: {'another answer' if moved else 'the same answer'}", bold=True),
     ]
     for n, (pixels, said, below, wrong) in enumerate(cells):
-        x = LEFT + n * (SIDE + GAP)
-        parts.append(
-            f'<image x="{x}" y="{TOP}" width="{pixels.shape[1]}" height="{height}" href="{data_url(pixels, level=9)}"/>'
-        )
+        x = LEFT + n * (max(wide, SIDE) + GAP)
+        parts.append(f'<image x="{x}" y="{TOP}" width="{wide}" height="{high}" href="{data_url(pixels, level=9)}"/>')
         colour = charts.LIGHT.adversarial if wrong else charts.LIGHT.ink
-        parts.append(_text(x, TOP + height + 46, 32, said, bold=True, colour=colour))
-        parts.append(_text(x, TOP + height + 84, 24, below, colour=charts.LIGHT.muted))
-    told = f"{film.settings.describe()}. Picture: {origin}."
-    parts.append(_text(LEFT, TOP + height + 150, 22, told, colour=charts.LIGHT.muted))
+        parts.append(_text(x, TOP + high + 46, 32, said, bold=True, colour=colour))
+        parts.append(_text(x, TOP + high + 84, 24, below, colour=charts.LIGHT.muted))
+    aim = "" if film.target is None else f" Aimed at {class_names[film.target]}."
+    true = "" if truth is None else f" True class: {class_names[truth]}."
+    parts.append(_text(LEFT, TOP + high + 136, 22, f"{film.settings.describe()}.{aim}", colour=charts.LIGHT.muted))
+    parts.append(_text(LEFT, TOP + high + 168, 22, f"Picture: {origin}.{true}", colour=charts.LIGHT.muted))
     return "\n".join([*parts, "</svg>"]).encode()
 
 

@@ -35,9 +35,9 @@ def pair(net: Served, other: Served | None) -> None:
     show(chart, "gains")
     st.caption(
         f"{verbatim(net.title)} minus {verbatim(other.title)}, both on the first {n:,} test images of {images.name}. "
-        f"Robust: {attack.describe()}. Bars: 95 % intervals of a paired bootstrap over the images ({RESAMPLES:,} "
-        f"resamples, seed 0); grey where they hold 0. Classes from the one that is hardest for "
-        f"{verbatim(other.title)}. One training each: another seed may differ."
+        f"Robust: {attack.describe()}. Bars: 95 % intervals (Agresti and Min's for paired shares; of the worst class "
+        f"and NSD from {RESAMPLES:,} resamples of the images, seed 0); grey where they hold 0. Classes from the one "
+        f"that is hardest for {verbatim(other.title)}. One training each: another seed may differ."
     )
 
 

@@ -44,7 +44,7 @@ def _listed(watched: str, allowed: bool, live: bool) -> None:
     )
     every = len(own) <= FIRST or st.toggle(f"All {len(own)}", key="train_all")
     for entry in own if every else own[:FIRST]:
-        with guarded(verbatim(entry.title)):
+        with guarded(entry.title):
             _row(entry, entry.name == watched, allowed)
 
 

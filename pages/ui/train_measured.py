@@ -108,7 +108,10 @@ def _their_images(card: Card) -> str | None:
         (other.robust.data_name, other.robust.data_fingerprint, other.robust.n)
         for found in checkpoints.find_all(checkpoints.zoo_folder())
         if (other := found.card) is not None and task_of(other) == task_of(card) and (judged := other.robust)
-        if judged.attack is not None and not judged.claimed and (judged.attack.norm, judged.attack.eps) == budget
+        if judged.attack is not None
+        and not judged.claimed
+        and not other.imported
+        and (judged.attack.norm, judged.attack.eps) == budget
     ]
     if not theirs:
         return None

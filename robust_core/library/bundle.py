@@ -155,7 +155,7 @@ def _card(content: bytes, file: str) -> Card:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise UserError(f"{file}: {CARD} is not a valid card: {where}: {first['msg']}") from error
-    checked_title(card.title, f"{file}: the card's title")
+    card = card.model_copy(update={"title": checked_title(card.title, f"{file}: the card's title")})
     plain(card.data_name, f"{file}: the card's data set")
     for name in card.class_names:
         plain(name, f"{file}: a class name")

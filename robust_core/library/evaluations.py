@@ -60,6 +60,7 @@ class Seen:
 
     share: of the attacks' work that is done, roughly. left: images right under all attacks so far, None before the
     first verdict. told: what it is doing, or why it ended; what it printed where it is done. measure: by `measure`.
+    data_name: of the image set.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Seen:
     seconds: float
     told: str
     measure: bool = False
+    data_name: str = ""
 
 
 def start(
@@ -93,7 +95,7 @@ def start(
     attacks = _planned(found, n, groups, seed, data_name)
     options = ["--n", str(n), "--plan", ",".join(groups), "--doubts" if doubts else "--no-doubts"]
     options += ["--seed", str(seed), "--batch-size", str(BATCH), "--data", data_name]
-    _begin(found, "evaluate", options, {"n": n, "attacks": attacks, "doubts": doubts})
+    _begin(found, "evaluate", options, {"n": n, "attacks": attacks, "doubts": doubts, "data_name": data_name})
 
 
 def measure(found: Checkpoint, *, data_name: str = "") -> None:
@@ -105,7 +107,8 @@ def measure(found: Checkpoint, *, data_name: str = "") -> None:
     data_name = data_name or (found.card.data_name if found.card else "")
     n = _test_images(found, data_name) or len(data.load(data_name).test)
     checkpoints.load(found)  # what speaks against it is said before there is a process
-    _begin(found, "measure", ["--data", data_name], {"n": n, "attacks": MEASURED, "doubts": False, "measure": True})
+    asked = {"n": n, "attacks": MEASURED, "doubts": False, "measure": True, "data_name": data_name}
+    _begin(found, "measure", ["--data", data_name], asked)
 
 
 def _begin(found: Checkpoint, what: str, options: Sequence[str], asked: Mapping[str, Any]) -> None:
@@ -186,6 +189,7 @@ def look(name: str) -> Seen | None:
         seconds=seconds,
         told=told,
         measure=bool(record.get("measure")),
+        data_name=str(record.get("data_name", "")),
     )
 
 
@@ -280,6 +284,7 @@ def _running(record: dict[str, Any], seconds: float) -> Seen:
         seconds=seconds,
         told=told,
         measure=bool(record.get("measure")),
+        data_name=str(record.get("data_name", "")),
     )
 
 

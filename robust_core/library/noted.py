@@ -18,6 +18,7 @@ FOLDER, RECORD, HELD, LOG = ".evaluations", "record.json", "lock", "log.txt"
 ATTACKED, CHECKED = "robust, worst case", " checks passed, "  # in what it prints at the end of either part
 MEASURED = ("untouched", "PGD-20")  # what `measure` counts, one line each
 COUNTED = " test images, worst class "  # in such a line
+WRITTEN = "written into the card"  # after both
 
 
 def folder_of(name: str) -> Path:
@@ -61,7 +62,7 @@ def failure(log: str, record: Mapping[str, Any]) -> str:
     if any(line.startswith("Traceback") for line in lines):
         return f"it failed: {lines[-1][:300]}"
     if record.get("measure"):
-        return "" if measured(log) == len(MEASURED) else "its process was killed; begin again"
+        return "" if WRITTEN in log else "its process was killed; begin again"
     if not any(line.startswith(ATTACKED) for line in lines):
         return "its process was killed; begin again to go on"
     if record["doubts"] and not any(CHECKED in line for line in lines):

@@ -127,8 +127,7 @@ class Recipe(_Part):
     @field_validator("title")
     @classmethod
     def _title_can_be_read(cls, title: str) -> str:
-        checked_title(title, "it")
-        return title
+        return checked_title(title, "it")
 
     @model_validator(mode="after")
     def _inner_attack_is_pgd(self) -> Recipe:

@@ -162,6 +162,11 @@ def test_who_gained_and_who_paid() -> None:
     assert told.overall.value == pytest.approx(0)
     assert told.worst_class.value == pytest.approx(0.0)
     assert told.nsd.value == pytest.approx(0.0)
+    # Three wins in 100 against none, by hand: (3/102) ± 1.96·√(3.5/102 + 0.5/102 − (3/102)²)/√102.
+    wins = compare(torch.arange(100) > 2, torch.arange(100) >= 0, torch.zeros(100, dtype=torch.long), 1)
+    assert (wins.overall.low, wins.overall.high) == pytest.approx((-0.008593, 0.067417), abs=1e-6)
+    assert (wins.classes[0].low, wins.classes[0].high) == (wins.overall.low, wins.overall.high)
+    assert compare(torch.arange(300) > 9, torch.arange(300) >= 0, torch.arange(300) % 10, 10).overall.sure
     # Both agree on all 100 images of this class. Agresti & Min's interval: ±1.96·√(½ + ½)/(100 + 2).
     assert [-told.classes[2].low, told.classes[2].high] == pytest.approx([1.96 / 102] * 2, rel=0.2)
     # A binomial's: √(0.4·0.6/100)·1.96 = 0.096 about a paired difference of 0.4.

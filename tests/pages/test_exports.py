@@ -117,15 +117,20 @@ def _environment() -> dict[str, str]:
 
 def test_the_slide_shows_the_pictures_and_says_what_they_are(zoo):
     _, subject, film = scene(zoo, SETTINGS[1])
-    text = slide(film, title="<b>One", class_names=["<i>"] * 10, origin="fashion_mnist_small, test image 4").decode()
+    names = [f"<i>{k}" for k in range(10)]
+    origin = "fashion_mnist_small, test image 4"
+    text = slide(film, title="<b>One", class_names=names, truth=subject.label, origin=origin).decode()
     drawing = ElementTree.fromstring(text)
     words = [word.text for word in drawing.iter("{http://www.w3.org/2000/svg}text")]
     assert words[0].startswith("<b>One: ")
-    assert words[1].startswith("<i> ")
-    assert words[-1] == f"{film.settings.describe()}. Picture: fashion_mnist_small, test image 4."
+    assert words[1].startswith(f"<i>{film.clean_answer} ")
+    assert words[-2:] == [f"{film.settings.describe()}.", f"Picture: {origin}. True class: <i>{subject.label}."]
     clean, _, adversarial = (
         np.array(Image.open(io.BytesIO(base64.b64decode(image.get("href").split(",")[1]))))[::17, ::17, 0]
         for image in drawing.iter("{http://www.w3.org/2000/svg}image")
     )
+    aimed = dataclasses.replace(film, target=7)
+    assert "Aimed at Bag." not in text
+    assert "Aimed at &lt;i&gt;7." in slide(aimed, title="x" * 80, class_names=names, truth=None, origin=origin).decode()
     assert np.array_equal(clean, subject.pixels[0].numpy())
     assert np.array_equal(adversarial, np.rint(255 * film.x_adv[0]).astype(np.uint8))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from pages.ui import memory, perturb_reach, served
@@ -84,3 +86,30 @@ def test_every_question_is_answered_by_link_and_by_click(open_page, closer):
     assert not app.exception
     assert SHOWN[other](app)
     assert app.query_params["closer"] == other
+
+
+@pytest.mark.parametrize(
+    ("eps", "target", "at", "led_to"),
+    [
+        (0.1, None, [0.0, 0.1, 0.2], [1, 1, 2]),  # one of the budgets: nothing is added
+        (0.15, None, [0.0, 0.1, 0.15, 0.2], [1, 1, 1, 2]),
+        (0.15, 2, [0.0, 0.1, 0.15, 0.2], [2, 2, 2, 2]),
+        (0.5, None, [0.0, 0.1, 0.2], [1, 1, 2]),  # beyond the curve
+    ],
+)
+def test_the_picture_on_the_page_is_a_point_of_its_curve(eps, target, at, led_to):
+    rows = np.array([[0.9, 0.1, 0.0], [0.4, 0.5, 0.1], [0.1, 0.2, 0.7]], dtype=np.float32)
+    curve = perturb_reach.Curve(eps=np.array([0.0, 0.1, 0.2]), probabilities=rows, smallest=0.1)
+    film = SimpleNamespace(
+        y=0,
+        target=target,
+        settings=SimpleNamespace(eps=eps),
+        probabilities=np.array([[0.3, 0.6, 0.1]], dtype=np.float32),
+    )
+    found, p_true, p_other, classes = perturb_reach._lines(curve, film)
+    assert found.tolist() == at
+    assert classes == led_to
+    if 0.15 in at:
+        assert (p_true[2], p_other[2]) == (np.float32(0.3), np.float32(0.6 if target is None else 0.1))
+    else:
+        assert p_true.tolist() == rows[:, 0].tolist()

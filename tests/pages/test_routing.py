@@ -220,6 +220,8 @@ def test_what_the_router_makes_of_two_pictures(clean, now, told):
          "most 0.010)."),
         (0.9, 1.01, "part: the router takes the clean picture for clean, this one for adversarial; the signals hardly "
          "change (mean |Δω| at most 0.010)."),
+        (0.52, 1.01, "do not part: the router takes the clean picture for clean, this one for neither type; the "
+         "signals hardly change (mean |Δω| at most 0.010)."),
         (0.2, 1.30, "part: the router takes both pictures for clean; the signals part in layer1.0 (mean |Δω| at most "
          "0.300)."),
     ],

@@ -120,7 +120,7 @@ def _told(way: Way) -> list[str]:
     words = []
     for i, block in enumerate(first_parting(way.clean, way.route)):
         kinds = None if typed is None or clean is None else _kinds(float(clean[0, 1]), float(typed[i, 1]))
-        part = block is not None or (kinds is not None and kinds[0] != kinds[1])
+        part = block is not None or (kinds is not None and None not in kinds and kinds[0] != kinds[1])
         details = [_taken(*kinds)] if kinds else []
         if way.route.experts:
             details.append(f"another expert is used in {block}" if block else "the same experts are used")
