@@ -31,6 +31,18 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
+def is_held(path: Path) -> bool:
+    """Does a process hold this lock? Only looks: whoever wants to hold it waits that long."""
+    try:
+        with open(path, "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 def below(root: Path, deep: int) -> Iterator[Path]:
     """The folders in root, down to so many levels, by name. One that is gone when it is looked into has none:
     `Path.glob` would raise."""

@@ -52,7 +52,8 @@ def _form(row: Row, first: str) -> None:
         return
     sets = served.fitting(card)
     if not sets:
-        st.caption(f"It reads {verbatim(card.data_name)} images, and none of these are on this machine: see Data sets.")
+        reads = " or ".join(served.to_download(card).values()) or card.data_name
+        st.caption(f"It reads images of {verbatim(reads)}, and none of these are on this machine: see Data sets.")
         return
     kind = link.segments("Attacks", KINDS, "eval_kind", "table")
     first = first if first in sets else next(iter(sets))

@@ -29,7 +29,7 @@ from robust_core.evaluation.command import budget
 from robust_core.evaluation.ensemble import RIGHT, UNASKED
 from robust_core.evaluation.plan import GROUPS, plan_for
 from robust_core.evaluation.stored import KEPT, LETTERS, LOCK, check_fit
-from robust_core.folders import write_whole
+from robust_core.folders import is_held, write_whole
 from robust_core.library.limits import refuse_when_read_only
 from robust_core.library.noted import (
     FOLDER,
@@ -39,7 +39,6 @@ from robust_core.library.noted import (
     RECORD,
     failure,
     folder_of,
-    is_held,
     measured,
     read_log,
     read_record,

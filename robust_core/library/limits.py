@@ -6,12 +6,11 @@ import os
 import re
 from collections.abc import Mapping
 
-from robust_core.titles import HIDDEN
+from robust_core.titles import checked_title
 from robust_core.types import UserError
 
 VARIABLE = "ROBUSTLENS_LIBRARY"
 READ_ONLY = ("read-only", "readonly", "off", "0", "no", "false")
-_HIDDEN = re.compile(f"[<>{HIDDEN}]")
 
 
 def read_only() -> bool:
@@ -29,14 +28,10 @@ def refuse_when_read_only() -> None:
 
 
 def plain(text: str, what: str, *, most: int = 80) -> str:
-    """The text without margins. Raises UserError where it is empty, too long, or could be taken for markup."""
-    text = text.strip()
-    if not text:
-        raise UserError(f"{what} is empty; give it one")
-    if len(text) > most:
-        raise UserError(f"{what} has {len(text)} characters; at most {most} are taken")
-    if _HIDDEN.search(text):
-        raise UserError(f"{what} {text[:80]!r} holds <, > or characters that cannot be seen; leave them out")
+    """As `checked_title`, for what is no title: what could be taken for markup is refused, too."""
+    text = checked_title(text, what, most=most)
+    if "<" in text or ">" in text:
+        raise UserError(f"{what} {text[:80]!r} holds <, > or both; leave them out")
     return text
 
 

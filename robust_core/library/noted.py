@@ -6,7 +6,6 @@ the system lets go of it whatever ends the process), log.txt.
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,18 +31,6 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         return record if {"name", "n", "attacks", "doubts", "begun", "pid"} <= record.keys() else None
     except (OSError, ValueError, AttributeError):
         return None
-
-
-def is_held(path: Path) -> bool:
-    """Does a process hold this lock? Only looks."""
-    try:
-        with open(path, "rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
 
 
 def read_log(folder: Path) -> str:

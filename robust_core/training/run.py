@@ -7,7 +7,6 @@ cut back to where it stood then, so a resumed run tells the same story as one th
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,7 @@ from torch import Tensor
 
 from robust_core.checkpoints import CARD, HISTORY, RECIPE, STATE, WEIGHTS
 from robust_core.checkpoints import runs_folder as runs_folder
-from robust_core.folders import locked, write_tensors, write_whole
+from robust_core.folders import is_held, locked, write_tensors, write_whole
 from robust_core.training.recipe import Recipe, read_recipe
 from robust_core.types import UserError
 
@@ -79,15 +78,8 @@ class Run:
 
     @property
     def is_held(self) -> bool:
-        """Does a process hold this run now? Only looks: whoever wants to hold it waits that long."""
-        try:
-            with open(self.folder / STATE / "lock", "rb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return True
-        return False
+        """Does a process hold this run now?"""
+        return is_held(self.folder / STATE / "lock")
 
     @property
     def has_state(self) -> bool:
