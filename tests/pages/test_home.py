@@ -166,3 +166,9 @@ def test_many_networks_do_not_push_the_routed_one_out_of_its_card(open_page, zoo
     shown = texts(open_page())
     assert "P(type = adversarial)" in shown
     assert "No routed network here yet" not in shown
+
+
+def test_charts_can_be_taken_along_as_pictures(open_page):
+    drawn = open_page().get("plotly_chart")
+    assert drawn
+    assert all('"toImage"' in chart.proto.config for chart in drawn)
