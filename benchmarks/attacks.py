@@ -35,9 +35,9 @@ from robust_core import checkpoints
 from robust_core.attacks import BALLS, AttackSettings, pgd, run, smallest_eps
 from robust_core.attacks.survival import survivors
 from robust_core.data import load
+from robust_core.device import choose_precision
 from robust_core.frozen import frozen
 from robust_core.models import build
-from robust_core.training.device import choose_precision
 from robust_core.types import Classifier, ImageSet, UserError
 
 with warnings.catch_warnings():

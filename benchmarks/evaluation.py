@@ -35,6 +35,7 @@ from pyautoattack import AutoAttack
 from robust_core import checkpoints
 from robust_core.attacks import AttackSettings
 from robust_core.data import load
+from robust_core.device import choose_precision, name_of
 from robust_core.evaluation.ensemble import evaluate, results, tally
 from robust_core.evaluation.plan import Plan, plan_for
 from robust_core.types import Classifier, ImageSet
@@ -71,12 +72,14 @@ def quick(plan: Plan) -> Plan:
     return replace(plan, attacks=attacks, groups=groups)
 
 
-def growth(net: Classifier, images: ImageSet, plan: Plan, counts: list[int]) -> list[dict[str, float]]:
+def growth(
+    net: Classifier, images: ImageSet, plan: Plan, counts: list[int], precision: torch.dtype
+) -> list[dict[str, float]]:
     """Seconds and processor seconds of the plan on the first n images, for each n. The first call is not counted."""
-    evaluate(net, images, plan, n=min(counts[0], 16))
+    evaluate(net, images, plan, n=min(counts[0], 16), precision=precision)
     found = []
     for n in counts:
-        _, seconds, cpu = timed(lambda n=n: evaluate(net, images, plan, n=n))
+        _, seconds, cpu = timed(lambda n=n: evaluate(net, images, plan, n=n, precision=precision))
         found.append(
             {"images": n, "seconds": round(seconds, 2), "cpu": round(cpu, 2), "cpu_ms_image": round(1000 * cpu / n, 1)}
         )
@@ -90,7 +93,7 @@ def show_growth(arguments: argparse.Namespace, net: Classifier) -> None:
     plan = quick(plan) if arguments.quick else plan
     print(f"{arguments.checkpoint}, ε = {arguments.eps:g}; {'; '.join(plan.describe().values())}")
     print(f"{'images':>8}{'seconds':>10}{'cpu s':>10}{'ms/image':>10}{'cpu ms/image':>14}")
-    lines = growth(net, images, plan, counts)
+    lines = growth(net, images, plan, counts, choose_precision(arguments.precision, torch.device("cpu")))
     for line in lines:
         each = 1000 * line["seconds"] / line["images"]
         print(
@@ -98,8 +101,8 @@ def show_growth(arguments: argparse.Namespace, net: Classifier) -> None:
         )
     ratio = lines[-1]["cpu_ms_image"] / lines[0]["cpu_ms_image"]
     told = {"benchmark": "evaluation growth", "checkpoint": arguments.checkpoint, "plan": list(plan.groups),
-            "quick": arguments.quick, "threads": torch.get_num_threads(), "lines": lines, "growth": round(ratio, 2),
-            "load_1min": round(os.getloadavg()[0], 2)}  # fmt: skip
+            "quick": arguments.quick, "precision": arguments.precision, "threads": torch.get_num_threads(),
+            "lines": lines, "growth": round(ratio, 2), "load_1min": round(os.getloadavg()[0], 2)}  # fmt: skip
     print(json.dumps(told))
 
 
@@ -110,6 +113,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--eps", type=float, default=0.1)
     parser.add_argument("--threads", type=int, default=0, help="0: as many as torch takes")
+    parser.add_argument("--precision", default="auto", help="of the view ours attacks: auto, float32 or bfloat16")
     parser.add_argument("--counts", default="", help="ours alone on so many images each, as 250,500,1000,2000")
     parser.add_argument("--plan", default="table,autoattack", help="groups of attacks for --counts")
     parser.add_argument("--quick", action="store_true", help="with --counts: fewer steps, and no FAB")
@@ -122,7 +126,8 @@ def main() -> None:
         return
     images = load(arguments.data).test.subset(slice(0, arguments.images))
     plan = plan_for(net, images.shape, ["autoattack"], eps=arguments.eps)
-    known, seconds, cpu = timed(lambda: evaluate(net, images, plan))
+    precision = choose_precision(arguments.precision, torch.device("cpu"))
+    known, seconds, cpu = timed(lambda: evaluate(net, images, plan, precision=precision))
     ours = known.survived(plan.attacks)
     print(
         f"{arguments.checkpoint}, {len(images)} images, ε = {arguments.eps:g}; clean {known.right.float().mean():.2%}"
@@ -142,6 +147,7 @@ def main() -> None:
                 "checkpoint": arguments.checkpoint,
                 "images": len(images),
                 "eps": arguments.eps,
+                "precision": name_of(precision),
                 "threads": torch.get_num_threads(),
                 "ours": int(ours.sum()) / len(images),
                 "official": theirs.accuracy,

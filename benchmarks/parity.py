@@ -25,9 +25,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from robust_core import checkpoints, data
 from robust_core.attacks import AttackSettings
 from robust_core.attacks.survival import survivors
+from robust_core.device import choose_precision
 from robust_core.evaluation.accuracy import measure
 from robust_core.frozen import frozen
-from robust_core.training.device import choose_precision
 from robust_core.training.loop import Training
 from robust_core.training.recipe import read_recipe
 from robust_core.training.run import Run

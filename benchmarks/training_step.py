@@ -28,9 +28,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks import plain
 from robust_core.attacks import AttackSettings
+from robust_core.device import choose_precision
 from robust_core.methods import Batch, Learner, RouteTraining, make
 from robust_core.models import build
-from robust_core.training.device import choose_precision
 from robust_core.types import Classifier
 
 EPS, STEPS = 8 / 255, 10

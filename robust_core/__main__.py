@@ -17,13 +17,13 @@ import typer
 from robust_core import checkpoints, data, ranks
 from robust_core.attacks import AttackSettings, margin, run
 from robust_core.checkpoints import Card, Measure
+from robust_core.device import choose_device
 from robust_core.evaluation import command as evaluation_command
 from robust_core.evaluation.accuracy import measure
 from robust_core.evaluation.stored import check_fit, held, put_in_card
 from robust_core.frozen import frozen
 from robust_core.library import commands as library_commands
 from robust_core.training import commands, control
-from robust_core.training.device import choose_device, settled
 from robust_core.training.fit import fitting_teachers
 from robust_core.training.limits import refuse_when_off
 from robust_core.training.loop import Training
@@ -55,8 +55,8 @@ def train(
     with ranks.joined(choose_device(device)) as where:
         ready = _made_ready(chosen, where)
         with ranks.agreed():
-            if ranks.rank() == 0 and not _broke_off(run_, settled(chosen, where)):
-                Run.create(run_.folder, settled(chosen, where))
+            if ranks.rank() == 0 and not _broke_off(run_, chosen.settled(where)):
+                Run.create(run_.folder, chosen.settled(where))
         with working(run_) as work:
             _train(run_, work, *ready)
     _say_if_stopped(run_, work)

@@ -104,6 +104,7 @@ class Evaluation(BaseModel):
 
     groups: after all attacks of each group. worst: after all. broken: images whose logits are no numbers, untouched.
     figures: "clean", "robust" (= worst), "worst_class", "nsd" with their intervals. notes: what was left out, and why.
+    precision: of the view that was attacked; what counts is what the plain float32 network says.
     weights_sha256: of the weights it was measured on; with other weights the evaluation is stale. claimed: it came with
     an imported card.
     """
@@ -126,6 +127,7 @@ class Evaluation(BaseModel):
     notes: tuple[str, ...] = ()
     versions: dict[str, str]
     device: str
+    precision: str = "float32"
     seconds: float = Field(ge=0)
     claimed: bool = False
 

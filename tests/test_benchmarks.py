@@ -62,8 +62,8 @@ def test_the_growth_of_an_evaluation_is_of_that_many_images_and_a_quick_plan_is_
     assert max(chosen.steps for chosen in short.attacks.values() if "steps" in chosen.used) <= 5
     assert short.attacks["square"].queries <= 100
     asked = []
-    monkeypatch.setattr(evaluation, "evaluate", lambda *given, n: asked.append(n) or evaluate(*given, n=n))
-    lines = growth(net, small, replace(short, groups={"table": ("fgsm",)}), [8, 24])
+    monkeypatch.setattr(evaluation, "evaluate", lambda *of, n, **how: asked.append(n) or evaluate(*of, n=n, **how))
+    lines = growth(net, small, replace(short, groups={"table": ("fgsm",)}), [8, 24], torch.float32)
     assert asked == [8, 8, 24]
     assert [line["images"] for line in lines] == [8, 24]
     assert all(line["seconds"] > 0 for line in lines)

@@ -11,6 +11,7 @@ CORE = ROOT / "robust_core"
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
     "registry": {"types"},
+    "device": {"types", "registry"},
     "batches": set(),
     "folders": set(),
     "ranks": {"types"},
@@ -28,6 +29,7 @@ ALLOWED: dict[str, set[str]] = {
         "types",
         "titles",
         "registry",
+        "device",
         "batches",
         "ranks",
         "folders",
@@ -41,6 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {
         "types",
         "registry",
+        "device",
         "batches",
         "folders",
         "data",

@@ -9,6 +9,7 @@ from pages.ui import link
 from pages.ui.frame import verbatim
 from pages.ui.served import Served, Shelf
 from robust_core import checkpoints
+from robust_core.device import choose_precision
 from robust_core.frozen import frozen
 from robust_core.types import Classifier, Route
 
@@ -74,14 +75,13 @@ def offer_dynamic(found: Shelf, net: Served) -> None:
 @st.cache_resource(show_spinner=False, max_entries=8)
 def quick_view(sha: str, name: str) -> Classifier:
     """A faster view to attack many images with, where the machine computes in bfloat16; judged is by the served one."""
-    return frozen(checkpoints.load(checkpoints.find(name)), torch.bfloat16 if _able() else torch.float32)
+    return frozen(checkpoints.load(checkpoints.find(name)), _quick())
 
 
 def crafted() -> str:
     """What is to be said of images that were made on that view."""
-    return " Crafted on the network in bfloat16, judged in float32." if _able() else ""
+    return " Crafted on the network in bfloat16, judged in float32." if _quick() == torch.bfloat16 else ""
 
 
-def _able() -> bool:
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+def _quick() -> torch.dtype:
+    return choose_precision("auto", torch.device("cpu"))

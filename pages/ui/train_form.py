@@ -16,10 +16,10 @@ from pages.ui.train_teachers import pick_teachers
 from robust_core import data
 from robust_core.batches import cores
 from robust_core.data import cache_folder
+from robust_core.device import choose_device, choose_precision
 from robust_core.methods import OBJECTIVES, options_of
 from robust_core.models import ARCHITECTURES
 from robust_core.models import NOT_OPTIONS as GIVEN
-from robust_core.training.device import choose_device, choose_precision
 from robust_core.training.limits import limits
 from robust_core.training.recipe import Recipe
 

@@ -16,6 +16,7 @@ from robust_core import checkpoints, data
 from robust_core.attacks import AttackSettings
 from robust_core.cards import Card, Doubts, Evaluation, Figure, Tally
 from robust_core.checkpoints import RECIPE, Checkpoint
+from robust_core.device import choose_precision
 from robust_core.evaluation.ensemble import Underway, checked_count
 from robust_core.evaluation.measures import percents
 from robust_core.evaluation.plan import GROUPS, plan_for
@@ -23,6 +24,7 @@ from robust_core.evaluation.stored import check_fit, evaluate_checkpoint, examin
 from robust_core.types import UserError
 
 DOUBTED = 128  # images, at most, on which the checks are made
+PRECISION = "of the view that is attacked: auto, float32 or bfloat16; judged is by the float32 network"
 VERDICTS = {True: "passed", False: "DOUBT", None: "open"}
 
 
@@ -41,6 +43,7 @@ def register(app: typer.Typer, choose_device: Callable[[str], torch.device]) -> 
         seed: int = 0,
         batch_size: Annotated[int, typer.Option(help="images at once; changes the time, not the figures")] = 256,
         device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu")] = "auto",
+        precision: Annotated[str, typer.Option(help=PRECISION)] = "auto",
         write: Annotated[
             bool, typer.Option(help="write the figures into the card, and what is needed to resume")
         ] = True,
@@ -59,7 +62,10 @@ def register(app: typer.Typer, choose_device: Callable[[str], torch.device]) -> 
         chosen = plan_for(net, images.shape, groups, eps=settings.eps, norm=settings.norm, seed=seed)
         how: dict[str, Any] = {"seed": seed, "device": where, "batch_size": batch_size, "write": write}
         with _line(kept=write) as told:
-            evaluation = evaluate_checkpoint(found, net, images, chosen, n=n, progress=told.evaluating, **how)
+            quick = choose_precision(precision, where)
+            evaluation = evaluate_checkpoint(
+                found, net, images, chosen, n=n, precision=quick, progress=told.evaluating, **how
+            )
         typer.echo("\n".join(table(evaluation, images.class_names)))
         if doubts:
             at: dict[str, Any] = {"eps": settings.eps, "norm": settings.norm, "n": min(n, DOUBTED)}
@@ -90,7 +96,7 @@ def table(evaluation: Evaluation, class_names: Sequence[str]) -> list[str]:
     clean, worst = evaluation.clean, evaluation.worst
     told = [
         f"{clean.n} test images of {evaluation.data_name}, {evaluation.norm}, ε = {evaluation.eps:.4g}, "
-        f"{evaluation.seconds:.0f} s",
+        f"attacked in {evaluation.precision}, {evaluation.seconds:.0f} s",
         "right: of all images; W-Robust: half clean, half right after the attack; attacked: images not fooled before",
         f"{'':16}{'right':>9}{'W-Robust':>10}{'worst class':>13}{'attacked':>10}{'seconds':>9}  attack",
         f"{'clean':16}{clean.accuracy:>9.2%}{'':10}{clean.worst_class:>13.1%}",

@@ -84,6 +84,7 @@ def evaluate(
     *,
     n: int | None = None,
     device: torch.device | str = "cpu",
+    precision: torch.dtype = torch.float32,
     batch_size: int = BATCH,
     progress: Callable[[Underway], None] | None = None,
     begun: Outcomes | None = None,
@@ -91,16 +92,17 @@ def evaluate(
 ) -> Outcomes:
     """The verdicts of every attack of the plan on the first n images (all by default).
 
-    net: in eval mode, on the device. In a group that is not `alone` an attack is made on those images only that the
-    group's earlier attacks left; what is known of an image is not asked again. progress is called, and keep is given
-    all that is known, after each batch; begun: what was kept, to go on from. Raises UserError where n is not in
-    [1, len(images)], or where `begun` is of another number of images.
+    net: in eval mode, on the device. precision: of the view that is attacked, see `frozen`; verdicts are the network's.
+    In a group that is not `alone` an attack is made on those images only that the group's earlier attacks left; what is
+    known of an image is not asked again. progress is called, and keep is given all that is known, after each batch;
+    begun: what was kept, to go on from. Raises UserError where n is not in [1, len(images)], or where `begun` is of
+    another number of images.
     """
     n = checked_count(images, n)
     if batch_size < 1:
         raise UserError(f"batch_size must be 1 or more; got {batch_size}")
     x, y = images.images[:n], images.labels[:n]
-    judge, view = Steady(net), Steady(frozen(net))
+    judge, view = Steady(net), Steady(frozen(net, precision))
     batches = [torch.arange(at, min(at + batch_size, n)) for at in range(0, n, batch_size)]
 
     def pictures(rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from robust_core.cards import Card, Doubts, Evaluation
 from robust_core.checkpoints import CARD, STATE, WEIGHTS, Checkpoint, at, weights_sha, write_card
+from robust_core.device import name_of
 from robust_core.evaluation.doubts import Effort, examine
 from robust_core.evaluation.ensemble import (
     BATCH,
@@ -66,14 +68,16 @@ def evaluate_checkpoint(
     n: int | None = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    precision: torch.dtype = torch.float32,
     batch_size: int = BATCH,
     progress: Callable[[Underway], None] | None = None,
     write: bool = True,
 ) -> Evaluation:
     """Evaluates the checkpoint's network and writes what came out into its card.
 
-    net: the checkpoint's, as `load` gives it. seed: of the bootstrap; the attacks have theirs in the plan. Killed, the
-    same call goes on where it stood, to the same figures. write=False leaves no trace in the folder to go on from.
+    net: the checkpoint's, as `load` gives it. seed: of the bootstrap; the attacks have theirs in the plan. precision:
+    of the view that is attacked. Killed, the same call goes on where it stood, to the same figures. write=False leaves
+    no trace in the folder to go on from.
     Raises UserError where another process evaluates it, where network and images do not fit, and where the checkpoint
     was removed or replaced meanwhile. An exception from `progress` stops it; what was found is kept.
     """
@@ -88,18 +92,20 @@ def evaluate_checkpoint(
             plan,
             n=n,
             device=device,
+            precision=precision,
             batch_size=batch_size,
             progress=progress,
             begun=begun,
             keep=keep,
         )
         spent = earlier + time.perf_counter() - started
-        return _summary(known, plan, images, card.weights_sha256, seed=seed, device=str(device), seconds=spent)
+        made = {"device": str(device), "precision": name_of(precision), "seconds": round(spent, 2)}
+        return _summary(known, plan, images, card.weights_sha256, seed=seed, made=made)
 
     if not write:
         return run(None, None)
     with held(checkpoint):
-        kept = _Kept(checkpoint, _identity(card, images, plan, n))
+        kept = _Kept(checkpoint, _identity(card, images, plan, n, precision))
         begun = kept.read()
         earlier = sum(begun.seconds.values()) if begun else 0.0
         evaluation = run(begun, kept.write)
@@ -208,7 +214,7 @@ def _versions(plan: Plan | None = None) -> dict[str, str]:
 
 
 def _summary(
-    known: Outcomes, plan: Plan, images: ImageSet, weights: str, *, seed: int, device: str, seconds: float
+    known: Outcomes, plan: Plan, images: ImageSet, weights: str, *, seed: int, made: dict[str, Any]
 ) -> Evaluation:
     norm, eps = plan.budget
     worst, clean = tally(known.survived(plan.attacks), images), tally(known.right, images)
@@ -228,16 +234,15 @@ def _summary(
         figures={"clean": share_figure(clean), "robust": share_figure(worst)} | class_figures(worst, seed=seed),
         notes=plan.notes,
         versions=_versions(plan),
-        device=device,
-        seconds=round(seconds, 2),
+        **made,
     )
 
 
-def _identity(card: Card, images: ImageSet, plan: Plan, n: int) -> str:
+def _identity(card: Card, images: ImageSet, plan: Plan, n: int, precision: torch.dtype) -> str:
     """What must be equal for kept verdicts to be of use."""
     groups = {group: list(names) for group, names in plan.groups.items()}
     attacks = {name: asdict(a) if isinstance(a, Fab) else a.to_dict() for name, a in plan.attacks.items()}
-    facts = [FORMAT, card.weights_sha256, images.fingerprint, n, attacks, groups, _versions(plan)]
+    facts = [FORMAT, card.weights_sha256, images.fingerprint, n, attacks, groups, _versions(plan), name_of(precision)]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

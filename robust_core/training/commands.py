@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from robust_core import checkpoints, data
+from robust_core.device import choose_device
 from robust_core.training import control
 from robust_core.training.adopt import adopt, parse_normalisation
-from robust_core.training.device import choose_device
 from robust_core.training.estimate import estimate
 from robust_core.training.recipe import parse_override, parse_value, read_recipe
 from robust_core.training.status import Seen

@@ -20,9 +20,9 @@ import torch
 
 from robust_core import data
 from robust_core.checkpoints import CARD, HISTORY, RECIPE, STATE, WEIGHTS
+from robust_core.device import choose_device
 from robust_core.folders import is_full
 from robust_core.training import changes
-from robust_core.training.device import choose_device, settled
 from robust_core.training.fit import fitting_teachers
 from robust_core.training.limits import limits, refuse_when_off
 from robust_core.training.progress import read_progress
@@ -79,7 +79,7 @@ def start(
         _refuse_full()
         number = next_number()
         with _room_on_the_disk(folder):
-            Run.create(folder, settled(recipe, choose_device(device)))
+            Run.create(folder, recipe.settled(choose_device(device)))
             write_record(folder, Record(phase="queued", number=number, device=device, cwd=os.getcwd()))
         promote_held()
     return folder

@@ -16,11 +16,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from robust_core import ranks
 from robust_core.data import Augmentation, holdout
+from robust_core.device import choose_precision, name_of, of_weights
 from robust_core.methods import Batch, Learner, Objective, Terms, make
 from robust_core.models import build
 from robust_core.models.backbone import Backbone
 from robust_core.training.changes import Changes
-from robust_core.training.device import choose_precision, of_weights
 from robust_core.training.origin import origin, refuse_another, refuse_two_folders
 from robust_core.training.recipe import Recipe
 from robust_core.training.run import Run, State
@@ -101,7 +101,7 @@ class Training:
         refuse_two_folders(state)
         if state is None:
             about = {"parameters": sum(p.numel() for p in self.net.parameters()), "device": self.device.type}
-            about |= {"precision": str(self.learner.dtype).removeprefix("torch."), "processes": ranks.world()}
+            about |= {"precision": name_of(self.learner.dtype), "processes": ranks.world()}
             self._log({"event": "start", **about})
             self._save()  # so that there is always something to go on from
         else:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from robust_core import ranks
+from robust_core.device import choose_precision, of_weights
 from robust_core.models import build
-from robust_core.training.device import choose_precision, of_weights
 from robust_core.training.loop import fresh_network
 from robust_core.training.recipe import Recipe
 from robust_core.types import Classifier, ImageSet, UserError

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import PydanticUndefined
 
 from robust_core.attacks import AttackSettings
+from robust_core.device import choose_precision, name_of
 from robust_core.methods import RouteTraining, make
 from robust_core.models import build
 from robust_core.models.bounds import refuse_monstrous
@@ -139,6 +140,10 @@ class Recipe(_Part):
         if self.attack.seed:
             raise UserError(f"attack.seed: the inner attack is drawn from the recipe's seed; got {self.attack.seed}")
         return self
+
+    def settled(self, device: torch.device) -> Recipe:
+        """With its precision named, so that a run is resumed in the one it was begun in, wherever that is."""
+        return self.model_copy(update={"precision": name_of(choose_precision(self.precision, device))})
 
     def to_toml(self) -> str:
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))

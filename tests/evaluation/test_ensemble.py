@@ -107,6 +107,21 @@ def test_what_is_known_is_not_asked_again(case: tuple[Classifier, ImageSet]) -> 
     assert int((known.after["square"] != UNASKED).sum()) == int(known.survived(["pgd"]).sum())
 
 
+def test_in_bfloat16_the_float32_network_judges(case: tuple[Classifier, ImageSet]) -> None:
+    net, images = case
+    plan = quick(0.03)
+    exact = evaluate(net, images, plan)
+    known = evaluate(net, images, plan, precision=torch.bfloat16)
+    assert torch.equal(known.clean, exact.clean)  # the view has no say in it
+    for name in plan.attacks:
+        # An attack made on rounded weights is another one: near the boundary one image in twenty may fall otherwise.
+        asked = (known.after[name] != UNASKED) & (exact.after[name] != UNASKED)
+        assert int((known.after[name] != exact.after[name])[asked].sum()) <= int(asked.sum()) / 20
+        assert int((known.after[name] == WRONG).sum()) >= 0.9 * int((exact.after[name] == WRONG).sum())
+    assert same(evaluate(net, images, plan, precision=torch.bfloat16, batch_size=17), known)
+    assert not same(evaluate(net, images, quick(0.06), precision=torch.bfloat16), known)
+
+
 class Unlike(Brightness):
     """A network whose fast view answers otherwise: the copy made of it is deaf to half of what it hears."""
 

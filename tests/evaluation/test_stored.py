@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from robust_core import checkpoints
 from robust_core.attacks import AttackSettings
@@ -102,6 +103,19 @@ def test_what_was_kept_of_another_evaluation_is_of_no_use(found: Checkpoint, ima
         state.mkdir()
         (state / KEPT).write_text(content)
         assert figures(evaluated(found, images)) == figures(evaluated(found, images, write=False))
+
+
+def test_verdicts_kept_in_one_precision_are_not_gone_on_with_in_another(found: Checkpoint, images: ImageSet) -> None:
+    def stopped(now: Underway) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        evaluated(found, images, progress=stopped)
+    told: list[str] = []
+    quick = evaluated(found, images, precision=torch.bfloat16, progress=lambda now: told.append(now.attack))
+    assert told[0] == "fgsm"
+    assert quick.precision == "bfloat16"
+    assert evaluated(found, images, write=False).precision == "float32"
 
 
 def hold(folder: Path, ready: Any, go: Any) -> None:

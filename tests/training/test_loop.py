@@ -16,8 +16,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from robust_core.checkpoints import HISTORY, STATE, WEIGHTS, read_history
+from robust_core.device import choose_device
 from robust_core.training import loop
-from robust_core.training.device import choose_device
 from robust_core.training.loop import Training
 from robust_core.training.recipe import Recipe, SchedulePart, parse_recipe
 from robust_core.training.run import Run

@@ -1,4 +1,4 @@
-"""Where a network is trained and measured: one name, checked against what this machine has."""
+"""Where a network is trained and measured, and in which precision: checked against what this machine has."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import torch
 
-from robust_core.training.recipe import Recipe
+from robust_core.registry import unknown
 from robust_core.types import UserError
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
@@ -29,19 +29,23 @@ def choose_device(name: str = "auto") -> torch.device:
         raise UserError(f"device {name!r} is not one; write {', '.join(present)}, or cuda:1 for the second") from error
 
 
-def settled(recipe: Recipe, device: torch.device) -> Recipe:
-    """The recipe with its precision named, so that a run is resumed in the one it was begun in, wherever that is."""
-    named = choose_precision(recipe.precision, device)
-    return recipe.model_copy(update={"precision": str(named).removeprefix("torch.")})
-
-
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """The type of the passes. "auto" is bfloat16 where the device computes in it rather than imitating it."""
+    """The type of the passes. "auto" is bfloat16 where the device computes in it rather than imitating it.
+
+    Raises UserError for a name that is none, and for float64 where the device has none.
+    """
     if name == "auto":
         name = "bfloat16" if _has_bfloat16(device) else "float32"
     if name == "float64" and device.type == "mps":
         raise UserError('Apple\'s GPUs have no float64; take precision = "float32", or --device cpu')
+    if name not in PRECISIONS:
+        raise unknown("precision", name, ["auto", *PRECISIONS])
     return PRECISIONS[name]
+
+
+def name_of(precision: torch.dtype) -> str:
+    """As recipes and cards have it: "bfloat16"."""
+    return str(precision).removeprefix("torch.")
 
 
 def of_weights(precision: torch.dtype) -> torch.dtype:
