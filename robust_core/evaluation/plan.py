@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from robust_core.attacks import ATTACKS, AttackSettings
-from robust_core.cards import Borrowed
+from robust_core.cards import AttackResult, Borrowed
 from robust_core.evaluation.fab import PACKAGE, Fab, fab_is_here
 from robust_core.registry import unknown
 from robust_core.types import Classifier, Route, UserError, trace
@@ -102,6 +102,13 @@ def plan_for(
     if not chosen:
         raise UserError(f"no attack is left of the plan {', '.join(groups)}: {'; '.join(notes)}")
     return Plan(attacks=attacks, groups=chosen, alone=frozenset({"table"} & chosen.keys()), notes=tuple(notes))
+
+
+def called(results: Sequence[AttackResult]) -> str:
+    """The attacks as people call them, in one line; one made with several settings stands there once."""
+    heads = [r.describe().split(", ")[0] for r in {r.name: r for r in results}.values()]
+    times = {head: heads.count(head) for head in heads}
+    return ", ".join(f"{head} ({n} settings)" if n > 1 else head for head, n in times.items())
 
 
 def _route(net: Classifier, shape: tuple[int, int, int]) -> Route:

@@ -17,6 +17,7 @@ from robust_core.attacks import AttackSettings
 from robust_core.attacks.settings import SYMBOLS
 from robust_core.cards import AttackResult, Card, Evaluation, Figure, Measure, Tally
 from robust_core.checkpoints import Checkpoint
+from robust_core.evaluation.plan import called
 from robust_core.models import ARCHITECTURES
 from robust_core.models.backbone import Backbone
 from robust_core.types import UserError
@@ -147,9 +148,9 @@ def _evaluated(card: Card, e: Evaluation) -> list[Score]:
         if group != "adaptive":
             made = [r for r in e.results if r.group == group]
             figures = e.figures if len(e.groups) == 1 else {}
-            found.append(score(_group(group), ", ".join(r.name for r in made), left, plan=(group,), figures=figures,
+            found.append(score(_group(group), called(made), left, plan=(group,), figures=figures,
                                remarks=(*_left_out(e, group), *_broken(e, made))))  # fmt: skip
-    told = f"per image the worst of {', '.join(r.name for r in e.results)}"
+    told = f"per image the worst of {called(e.results)}"
     return [*found, score(_worst(e.plan), told, e.worst, plan=e.plan, figures=e.figures, remarks=_remarks(card, e))]
 
 

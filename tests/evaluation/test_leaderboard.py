@@ -115,7 +115,7 @@ def test_an_evaluation_gives_its_worst_case_and_the_attacks_that_met_every_image
     assert set(found) == {"pgd:20:0.025:uniform:1:True", "group:table", "group:autoattack", "worst:table+autoattack"}
     worst = found["worst:table+autoattack"]
     assert worst.robust.accuracy == 0.34
-    assert "pgd20, apgd" in worst.told
+    assert worst.told == "per image the worst of PGD-20, APGD-CE-100"
     assert worst.figures["nsd"].low <= worst.figures["nsd"].value
     assert max(found.values(), key=lambda s: s.yardstick.strength) is worst
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from robust_core.attacks import AttackSettings
+from robust_core.cards import AttackResult
 from robust_core.evaluation import plan as plans
 from robust_core.evaluation.fab import Fab
-from robust_core.evaluation.plan import Plan, plan_for
+from robust_core.evaluation.plan import Plan, called, plan_for
 from robust_core.models import build
 from robust_core.types import Classifier, UserError
 from tests.conftest import TINY
@@ -101,3 +102,13 @@ def test_a_plan_is_one_budget_and_knows_its_attacks() -> None:
         Plan(attacks={"a": fgsm}, groups={"g": ("c",)})
     with pytest.raises(UserError, match="needs one attack or more"):
         Plan(attacks={}, groups={})
+
+
+def test_attacks_are_called_by_their_names_and_each_once() -> None:
+    def made(name: str, **settings: float) -> AttackResult:
+        attack = AttackSettings(**{"name": name.split("_")[0], **settings})
+        return AttackResult.model_construct(name=name, attack=attack)
+
+    fab = AttackResult.model_construct(name="fab_t", attack=None, borrowed=Fab().borrowed())
+    results = [made("fgsm"), made("pgd", steps=20), made("pgd_fine", steps=20, step_size=0.01), made("fgsm"), fab]
+    assert called(results) == "FGSM, PGD-20 (2 settings), FAB-T"
