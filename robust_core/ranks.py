@@ -159,8 +159,10 @@ class SharedBatchNorm(nn.BatchNorm2d):
         spread: Tensor = _Sum.apply(apart.square().sum(dim=(0, 2, 3))) / n
         with torch.no_grad():
             self.num_batches_tracked += 1
-            self.running_mean.lerp_(centre, self.momentum or 0.0)
-            self.running_var.lerp_(spread * (n / (n - 1)), self.momentum or 0.0)
+            # As torch has it: without a momentum, the mean over all batches.
+            share = self.momentum if self.momentum is not None else 1 / float(self.num_batches_tracked)
+            self.running_mean.lerp_(centre, share)
+            self.running_var.lerp_(spread * (n / (n - 1)), share)
         scale = torch.rsqrt(spread + self.eps) * (1.0 if self.weight is None else self.weight)
         shift = 0.0 if self.bias is None else self.bias[:, None, None]
         return apart * scale[:, None, None] + shift

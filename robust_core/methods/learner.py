@@ -104,6 +104,7 @@ class Learner:
     dtype: bfloat16 runs the passes under autocast, and view and teachers in it; float64 wants a network in it.
     compiled: torch.compile for the passes.
     images: how many there are to train on; what a teacher says of one that stays as it is it is asked but once.
+    listener: a network that hears each training pass beside it, for the sake of its norms' statistics.
     """
 
     def __init__(
@@ -125,6 +126,7 @@ class Learner:
         }
         self._compiled: Callable[..., Trace] | None = Compiled(net.trace) if compiled else None
         self.frozen = Frozen(net, dtype)
+        self.listener: Classifier | None = None
         self._terms = Terms(values={})
         self._load: dict[str, list[float]] = {}  # images each expert of each conv took since the epoch began
 
@@ -234,6 +236,9 @@ class Learner:
 
     def _student(self, x: Images, routing: Routing | None) -> Trace:
         with torch.autocast(x.device.type, self.dtype, enabled=self.dtype == torch.bfloat16):
+            if self.listener is not None:
+                with torch.no_grad():
+                    self.listener.trace(x.to(self.weights_dtype), routing=routing)
             return (self._compiled or self.net.trace)(x.to(self.weights_dtype), routing=routing)
 
     def _judge_types(self, free: Route, types: Int64[Tensor, " n"]) -> None:

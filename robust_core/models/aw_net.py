@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from robust_core.models.backbone import Backbone
 from robust_core.models.blocks import Control, Count, MixBN
 from robust_core.models.resnet import ResidualNet
-from robust_core.models.router import RouterNorm, conv_stages
+from robust_core.models.router import Activation, RouterNorm, activation_of, conv_stages
 from robust_core.registry import unknown
 from robust_core.types import TYPES, Classifier, Route, Routing, Trace, UserError
 
@@ -31,8 +31,8 @@ class Router(nn.Module):
     convs: the regulated ones, by name with their filters. width, depth: of the stride-2 conv stages (`conv_stages`).
     norm: "group" by default: batch norm would read the type off the statistics of a pure batch, which a single image
     does not have. gain: ω lies in (0, gain); above 1. type_reaches_features: False stops the type loss at the type
-    head, so D learns from the task alone. type_hidden: units between the type head's two layers. These defaults are
-    ours. Raises UserError for options out of range.
+    head, so D learns from the task alone. type_hidden: units between the type head's two layers. activation: of all its
+    units. These defaults are ours. Raises UserError for options out of range.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Router(nn.Module):
         width: int = 16,
         depth: int = 3,
         norm: RouterNorm = "group",
+        activation: Activation = "relu",
         gain: float = 2.0,
         type_hidden: int = 32,
         type_reaches_features: bool = True,
@@ -52,10 +53,12 @@ class Router(nn.Module):
             raise UserError(f"signal_gain must be above 1, or no filter could stay as it is; got {gain}")
         self.gain, self.type_reaches_features = gain, type_reaches_features
         self.conv_names = list(convs)
-        self.features, c_in = conv_stages(in_channels, width=width, depth=depth, norm=norm)
+        self.features, c_in = conv_stages(in_channels, width=width, depth=depth, norm=norm, activation=activation)
         # Module names may not hold dots, so heads are kept in the order of conv_names.
         self.signal_heads = nn.ModuleList(nn.Linear(c_in, convs[name]) for name in self.conv_names)
-        self.type_head = nn.Sequential(nn.Linear(c_in, type_hidden), nn.ReLU(), nn.Linear(type_hidden, len(TYPES)))
+        self.type_head = nn.Sequential(
+            nn.Linear(c_in, type_hidden), activation_of(activation), nn.Linear(type_hidden, len(TYPES))
+        )
         # Zero last layers: ω = 1 and P(type) = (½, ½), so the fresh net computes its static twin.
         for head in (*self.signal_heads, self.type_head[-1]):
             nn.init.zeros_(head.weight)
@@ -112,6 +115,7 @@ class AWNet(Classifier):
         router_width: Count = 16,
         router_depth: Count = 3,
         router_norm: RouterNorm = "group",
+        router_activation: Activation = "relu",
         router_type_hidden: Count = 32,
         type_reaches_features: bool = True,
     ) -> None:
@@ -137,6 +141,7 @@ class AWNet(Classifier):
             width=router_width,
             depth=router_depth,
             norm=router_norm,
+            activation=router_activation,
             gain=signal_gain,
             type_hidden=router_type_hidden,
             type_reaches_features=type_reaches_features,

@@ -10,6 +10,8 @@ from torch import nn
 from robust_core.types import UserError
 
 RouterNorm = Literal["group", "batch", "none"]
+Activation = Literal["relu", "leaky"]
+SLOPE = 0.1  # of a leaky unit below zero
 
 
 def _norm(kind: RouterNorm, channels: int) -> nn.Module:
@@ -20,7 +22,19 @@ def _norm(kind: RouterNorm, channels: int) -> nn.Module:
     return nn.BatchNorm2d(channels) if kind == "batch" else nn.Identity()
 
 
-def conv_stages(in_channels: int, *, width: int, depth: int, norm: RouterNorm) -> tuple[nn.Sequential, int]:
+def activation_of(kind: Activation) -> nn.Module:
+    """The unit of a router. A ReLU that is never active has no gradient and stays so for good; a leaky one comes back.
+
+    Raises UserError for an unknown kind.
+    """
+    if kind not in ("relu", "leaky"):
+        raise UserError(f"unknown router_activation {kind!r}; known: relu, leaky")
+    return nn.ReLU() if kind == "relu" else nn.LeakyReLU(SLOPE)
+
+
+def conv_stages(
+    in_channels: int, *, width: int, depth: int, norm: RouterNorm, activation: Activation = "relu"
+) -> tuple[nn.Sequential, int]:
     """`depth` stride-2 conv stages, and the channels that come out; the first has `width` filters, the others 2·width.
 
     Raises UserError for a depth below 1 or an unknown norm.
@@ -31,6 +45,6 @@ def conv_stages(in_channels: int, *, width: int, depth: int, norm: RouterNorm) -
     c_in = in_channels
     for stage in range(depth):
         c_out = width if stage == 0 else 2 * width
-        rows += [nn.Conv2d(c_in, c_out, 3, stride=2, padding=1), _norm(norm, c_out), nn.ReLU()]
+        rows += [nn.Conv2d(c_in, c_out, 3, stride=2, padding=1), _norm(norm, c_out), activation_of(activation)]
         c_in = c_out
     return nn.Sequential(*rows), c_in

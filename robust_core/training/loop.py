@@ -20,6 +20,7 @@ from robust_core.device import choose_precision, name_of, of_weights
 from robust_core.methods import Batch, Learner, Objective, Terms, make
 from robust_core.models import build
 from robust_core.models.backbone import Backbone
+from robust_core.training.averaging import RunningMean
 from robust_core.training.changes import Changes
 from robust_core.training.origin import origin, refuse_another, refuse_two_folders
 from robust_core.training.recipe import Recipe
@@ -87,7 +88,7 @@ class Training:
         )
         self.per_epoch = steps_per_epoch(recipe, len(data.train))
         self.total = self.per_epoch * schedule.epochs
-        self.mean = {k: v.detach().clone() for k, v in self.net.state_dict().items()} if schedule.average else {}
+        self.mean = RunningMean(self.net, schedule.average) if schedule.average else None
         self.step, self.seconds, self.best = 0, 0.0, -1.0
         # Step and seconds from which on speed is told, and that of this epoch's beginning: what was before the last
         # epoch, a resumption or a change says little of the time that is left.
@@ -170,13 +171,15 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.net.train()
+        self.learner.listener = self.mean.listener(self.step, self.per_epoch) if self.mean else None
         terms: Terms = self.lesson(batch)
         self.optimizer.zero_grad()
         terms.total.backward()
         told = ranks.mean(torch.stack([terms.total, *terms.values.values()]).detach())
         self._refuse_nonsense(told[0])
         self.optimizer.step()
-        self._average()
+        if self.mean:
+            self.mean.follow(self.net, self.step, heard=self.learner.listener is not None)
         values = dict(zip(terms.values, told[1:].tolist(), strict=True))
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
@@ -191,18 +194,8 @@ class Training:
                     f"the {name} became {value.item()} at step {self.step}; a lower schedule.lr usually helps"
                 )
 
-    @torch.no_grad()
-    def _average(self) -> None:
-        # A young mean follows quickly: the first weights are noise that should not be remembered.
-        decay = min(self.recipe.schedule.average, (1 + self.step) / (10 + self.step))
-        for name, value in self.net.state_dict().items() if self.mean else ():
-            if value.is_floating_point():
-                self.mean[name].lerp_(value, 1 - decay)
-            else:
-                self.mean[name].copy_(value)
-
     def _end_epoch(self) -> None:
-        weights = self.mean or self.net.state_dict()
+        weights = (self.mean or self.net).state_dict()
         figures = validate(self.net, weights, self.held_out, self.recipe.validation.attack, self.device)
         event = {"event": "epoch", "epoch": self.epoch, "step": self.step, "seconds": round(self.seconds, 2)}
         event |= {name: total / self.per_epoch for name, total in self.sums.items()}
@@ -231,7 +224,7 @@ class Training:
         if ranks.rank():
             return
         tensors = {f"net.{k}": v for k, v in self.net.state_dict().items()}
-        tensors |= {f"mean.{k}": v for k, v in self.mean.items()}
+        tensors |= {f"mean.{k}": v for k, v in self.mean.state_dict().items()} if self.mean else {}
         for name, parameter in self.net.named_parameters():
             buffer = self.optimizer.state[parameter].get("momentum_buffer")
             if buffer is not None:
@@ -246,7 +239,8 @@ class Training:
             return {k.removeprefix(prefix): v.to(self.device) for k, v in state.tensors.items() if k.startswith(prefix)}
 
         self.net.load_state_dict(part("net."))
-        self.mean = part("mean.")
+        if self.mean:
+            self.mean.load_state_dict(part("mean."))
         weights = dict(self.net.named_parameters())
         for name, buffer in part("momentum.").items():
             self.optimizer.state[weights[name]]["momentum_buffer"] = torch.empty_like(weights[name]).copy_(buffer)

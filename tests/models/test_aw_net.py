@@ -140,6 +140,7 @@ def test_an_override_that_does_not_fit_is_refused(routing: Routing, message: str
         {"signals": False},
         {"router_norm": "batch"},
         {"router_norm": "none"},
+        {"router_activation": "leaky"},
         {"router_width": 4, "router_type_hidden": 8},
         {"type_reaches_features": False},
     ],
@@ -186,3 +187,20 @@ def test_which_convs_are_regulated_is_a_choice(images: torch.Tensor) -> None:
 def test_unknown_mix_is_refused() -> None:
     with pytest.raises(UserError, match="mix of aw_net: input should be 'full', 'affine' or 'none'"):
         aw_net(mix="half")
+
+
+def test_a_leaky_router_comes_back_where_a_relu_is_dead_for_good(images: torch.Tensor) -> None:
+    def gradient_of_a_dead_router(kind: str) -> float:
+        net = lived_in(aw_net(router_activation=kind, router_norm="batch")).train()
+        norm = net.router.features[1]
+        norm.weight.data.fill_(1e-3)
+        norm.bias.data.fill_(-1.0)  # nothing of any image is above zero
+        p_type = net.trace(images).route.p_type
+        assert p_type is not None
+        p_type[:, 0].log().sum().backward()
+        return float(norm.bias.grad.abs().sum())
+
+    assert gradient_of_a_dead_router("relu") == 0
+    assert gradient_of_a_dead_router("leaky") > 0
+    with pytest.raises(UserError, match="router_activation"):
+        aw_net(router_activation="gelu")

@@ -91,8 +91,8 @@ def test_probes_are_the_weights_of_the_last_saved_step(made: Splits, tmp_path: P
     assert seen.x_adv is not None
     assert 0 < float((seen.x_adv - seen.x).abs().max()) <= 0.1 + 1e-6
     net = training.net.eval()
-    if average:
-        net.load_state_dict(training.mean)
+    if training.mean:
+        net.load_state_dict(training.mean.state_dict())
     with torch.no_grad():
         assert torch.allclose(net(seen.x).softmax(dim=1), seen.p, atol=1e-4)
     training.train()
