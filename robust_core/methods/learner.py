@@ -44,6 +44,8 @@ class RouteTraining(BaseModel):
     λ·log P(clean), so that the router learns from attacks that know it; ours. type_weight: λ_type. Hard, soft, 0 and 1
     are nearest to the paper; random and skew are ours.
     balance_weight: of the load balance of a mixture of experts, without which one expert soon takes every image.
+    optimizer: of the router alone; lr: Adam's highest rate, which follows the schedule. By SGD a router without batch
+    norm hardly leaves chance; with it, it judges by what else is in the batch, and not so at inference. Ours.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -54,6 +56,8 @@ class RouteTraining(BaseModel):
     evade: float = Field(default=0.0, ge=0.0, le=1000.0)
     type_weight: float = Field(default=1.0, ge=0.0, le=1000.0)
     balance_weight: float = Field(default=0.01, ge=0.0, le=1000.0)
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    lr: float = Field(default=0.003, gt=0.0, le=1.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -22,6 +22,7 @@ from robust_core.models import build
 from robust_core.models.backbone import Backbone
 from robust_core.training.averaging import RunningMean
 from robust_core.training.changes import Changes
+from robust_core.training.optimizers import Optimizers
 from robust_core.training.origin import origin, refuse_another, refuse_two_folders
 from robust_core.training.recipe import Recipe
 from robust_core.training.run import Run, State
@@ -78,17 +79,10 @@ class Training:
                 self.lesson, forward_sync_buffers=False, find_unused_parameters=not isinstance(self.net, Backbone)
             )
         self.augment = Augmentation(pad=recipe.data.pad, flip=recipe.data.flip)
-        schedule = recipe.schedule
-        self.optimizer = torch.optim.SGD(
-            self.net.parameters(),
-            lr=schedule.lr,
-            momentum=schedule.momentum,
-            weight_decay=schedule.weight_decay,
-            nesterov=schedule.nesterov and schedule.momentum > 0,
-        )
+        self.optimizers = Optimizers(self.net, recipe.schedule, recipe.route)
         self.per_epoch = steps_per_epoch(recipe, len(data.train))
-        self.total = self.per_epoch * schedule.epochs
-        self.mean = RunningMean(self.net, schedule.average) if schedule.average else None
+        self.total = self.per_epoch * recipe.schedule.epochs
+        self.mean = RunningMean(self.net, recipe.schedule.average) if recipe.schedule.average else None
         self.step, self.seconds, self.best = 0, 0.0, -1.0
         # Step and seconds from which on speed is told, and that of this epoch's beginning: what was before the last
         # epoch, a resumption or a change says little of the time that is left.
@@ -168,16 +162,14 @@ class Training:
             first=self.part.start,
             places=None if self.augment.changes else mine,
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
         self.net.train()
         self.learner.listener = self.mean.listener(self.step, self.per_epoch) if self.mean else None
         terms: Terms = self.lesson(batch)
-        self.optimizer.zero_grad()
+        self.optimizers.zero_grad()
         terms.total.backward()
         told = ranks.mean(torch.stack([terms.total, *terms.values.values()]).detach())
         self._refuse_nonsense(told[0])
-        self.optimizer.step()
+        self.optimizers.step(lr)
         if self.mean:
             self.mean.follow(self.net, self.step, heard=self.learner.listener is not None)
         values = dict(zip(terms.values, told[1:].tolist(), strict=True))
@@ -225,10 +217,7 @@ class Training:
             return
         tensors = {f"net.{k}": v for k, v in self.net.state_dict().items()}
         tensors |= {f"mean.{k}": v for k, v in self.mean.state_dict().items()} if self.mean else {}
-        for name, parameter in self.net.named_parameters():
-            buffer = self.optimizer.state[parameter].get("momentum_buffer")
-            if buffer is not None:
-                tensors[f"momentum.{name}"] = buffer
+        tensors |= self.optimizers.state_dict()
         facts = {"step": self.step, "seconds": self.seconds, "best": self.best, "sums": self.sums}
         facts["origin"] = self.origin
         facts["objective"], facts["learner"] = self.objective.state_dict(), self.learner.state_dict()
@@ -241,9 +230,7 @@ class Training:
         self.net.load_state_dict(part("net."))
         if self.mean:
             self.mean.load_state_dict(part("mean."))
-        weights = dict(self.net.named_parameters())
-        for name, buffer in part("momentum.").items():
-            self.optimizer.state[weights[name]]["momentum_buffer"] = torch.empty_like(weights[name]).copy_(buffer)
+        self.optimizers.load_state_dict(part(""))
         self.step, self.seconds = state.facts["step"], state.facts["seconds"]
         self.since = self.epoch_began = (self.step, self.seconds)
         self.best, self.sums = state.facts["best"], dict(state.facts["sums"])
