@@ -173,8 +173,6 @@ def share_norms(net: nn.Module) -> None:
     for owner in list(net.modules()):
         for name, norm in list(owner.named_children()):
             if type(norm) is nn.BatchNorm2d:
-                shared = SharedBatchNorm(
-                    norm.num_features, eps=norm.eps, momentum=norm.momentum or 0.0, affine=norm.affine
-                )
+                shared = SharedBatchNorm(norm.num_features, eps=norm.eps, momentum=norm.momentum, affine=norm.affine)
                 shared.load_state_dict(norm.state_dict())
                 owner.register_module(name, shared.to(norm.running_mean))

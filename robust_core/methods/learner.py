@@ -44,8 +44,9 @@ class RouteTraining(BaseModel):
     λ·log P(clean), so that the router learns from attacks that know it; ours. type_weight: λ_type. Hard, soft, 0 and 1
     are nearest to the paper; random and skew are ours.
     balance_weight: of the load balance of a mixture of experts, without which one expert soon takes every image.
-    optimizer: of the router alone; lr: Adam's highest rate, which follows the schedule. By SGD a router without batch
-    norm hardly leaves chance; with it, it judges by what else is in the batch, and not so at inference. Ours.
+    optimizer: of the router alone; lr: Adam's highest rate, which follows the schedule; no weight decay. By SGD a
+    router without batch norm hardly leaves chance; with it, it judges by what else is in the batch, and not so at
+    inference. Ours.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 
 import torch
@@ -11,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from robust_core.types import Classifier
 
-HEARD = 50  # steps at the end of an epoch in which the mean hears what the network hears
+HEARD = 50  # steps at the end of an epoch in which the mean hears what the network hears; of a short one a quarter
 
 
 class RunningMean:
@@ -33,7 +34,7 @@ class RunningMean:
 
     def listener(self, step: int, per_epoch: int) -> Classifier | None:
         """The mean where it is to hear this step's passes. Forgets the statistics of before where that begins."""
-        first = max(per_epoch - HEARD, 0)
+        first = per_epoch - min(HEARD, math.ceil(per_epoch / 4))  # a young mean moves far within an epoch
         if step % per_epoch < first:
             return None
         if step % per_epoch == first:

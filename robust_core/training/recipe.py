@@ -68,7 +68,8 @@ class TeachersPart(_Part):
 
 
 class SchedulePart(_Part):
-    """SGD. The learning rate rises linearly over the first `warmup` share of the steps, then falls after `shape`.
+    """SGD, but for a router that `route` moves by Adam. The learning rate rises linearly over the first `warmup` share
+    of the steps, then falls after `shape`.
 
     milestones: epochs at which "multistep" divides by ten. average: decay of the running mean of the weights that is
     validated and kept; 0 keeps the last weights themselves.

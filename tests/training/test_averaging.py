@@ -44,24 +44,24 @@ def test_the_weights_are_the_exponential_mean(net: Classifier) -> None:
 
 
 def test_it_answers_by_statistics_of_its_own(net: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(averaging, "HEARD", 4)
+    monkeypatch.setattr(averaging, "HEARD", 3)
     generator, mean = torch.Generator().manual_seed(0), RunningMean(net, 0.9)
     first, seen = mean.net.router.features[0], []
     for step in range(20):
         x, heard = torch.rand(16, 1, 28, 28, generator=generator), mean.listener(step, 10)
-        assert (heard is not None) == (step % 10 >= 6)
+        assert (heard is not None) == (step % 10 >= 7)
         if heard is not None:
             with torch.no_grad():
                 heard(x)
                 seen.append(first(x))  # by the weights that the mean has at this step
         mean.follow(shaken(net, generator), step, heard=heard is not None)
-    assert all(int(norm.num_batches_tracked) == 4 for norm in norms(mean.net))
+    assert all(int(norm.num_batches_tracked) == 3 for norm in norms(mean.net))
     own, raw = norms(mean.net.router)[0], norms(net.router)[0]
     assert own.running_mean is not None
     assert raw.running_mean is not None
-    by_hand = torch.stack([features.mean(dim=(0, 2, 3)) for features in seen[-4:]]).mean(dim=0)
+    by_hand = torch.stack([features.mean(dim=(0, 2, 3)) for features in seen[-3:]]).mean(dim=0)
     torch.testing.assert_close(own.running_mean, by_hand)
-    torch.testing.assert_close(own.running_var, torch.stack([f.var(dim=(0, 2, 3)) for f in seen[-4:]]).mean(dim=0))
+    torch.testing.assert_close(own.running_var, torch.stack([f.var(dim=(0, 2, 3)) for f in seen[-3:]]).mean(dim=0))
     assert float((raw.running_mean - by_hand).abs().mean()) > 0.05  # theirs would not have done
 
 
@@ -75,6 +75,7 @@ def test_before_it_hears_it_takes_the_mean_of_theirs(net: Classifier) -> None:
     torch.testing.assert_close(mine.running_mean, 0.1 * theirs.running_mean)
 
 
-def test_an_epoch_shorter_than_that_is_heard_whole(net: Classifier) -> None:
+def test_of_a_short_epoch_it_hears_the_last_quarter(net: Classifier) -> None:
     mean = RunningMean(net, 0.9)
-    assert all(mean.listener(step, 7) is mean.net for step in range(14))
+    assert [step for step in range(14) if mean.listener(step, 7) is mean.net] == [5, 6, 12, 13]
+    assert mean.listener(0, 1) is mean.net
