@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from robust_core.models.backbone import Backbone
-from robust_core.models.blocks import MixBN, ScaleShift
+from robust_core.models.blocks import ScaleShift
+from robust_core.models.mix_bn import MixBN
 from robust_core.types import Classifier, Routing, Trace
 
 

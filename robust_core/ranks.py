@@ -141,6 +141,12 @@ class _Sum(torch.autograd.Function):
         return summed
 
 
+def summed(value: Tensor) -> Tensor:
+    """The sum over all processes, with gradient."""
+    whole: Tensor = _Sum.apply(value) if _several() else value
+    return whole
+
+
 class SharedBatchNorm(nn.BatchNorm2d):
     """A batch norm whose batch is that of all processes together. torch's own knows CUDA alone."""
 
@@ -154,9 +160,9 @@ class SharedBatchNorm(nn.BatchNorm2d):
             with torch.autocast(x.device.type, enabled=False):
                 return self.forward(x.float()).to(x.dtype)
         n = x.numel() // x.shape[1] * world()
-        centre: Tensor = _Sum.apply(x.sum(dim=(0, 2, 3))) / n
+        centre = summed(x.sum(dim=(0, 2, 3))) / n
         apart = x - centre[:, None, None]
-        spread: Tensor = _Sum.apply(apart.square().sum(dim=(0, 2, 3))) / n
+        spread = summed(apart.square().sum(dim=(0, 2, 3))) / n
         with torch.no_grad():
             self.num_batches_tracked += 1
             # As torch has it: without a momentum, the mean over all batches.

@@ -7,7 +7,8 @@ import torch
 
 from robust_core.frozen import Frozen, frozen
 from robust_core.models import build
-from robust_core.models.blocks import MixBN, ScaleShift
+from robust_core.models.blocks import ScaleShift
+from robust_core.models.mix_bn import MixBN
 from robust_core.types import Classifier, Routing
 from tests.conftest import TINY, lived_in, tiny
 from tests.models.papers import with_history

@@ -17,7 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "ranks": {"types"},
     "titles": {"types"},
     "data": {"types", "registry", "folders"},
-    "models": {"types", "registry"},
+    "models": {"types", "registry", "ranks"},
     "frozen": {"types", "models"},
     "routed": {"types"},
     "attacks": {"types", "registry", "batches", "routed"},

@@ -18,7 +18,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from robust_core.models.backbone import Backbone
-from robust_core.models.blocks import Control, Count, MixBN
+from robust_core.models.blocks import Control, Count
+from robust_core.models.mix_bn import MixBN
 from robust_core.models.resnet import ResidualNet
 from robust_core.models.router import Activation, RouterNorm, activation_of, conv_stages
 from robust_core.registry import unknown

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robust_core.models.experts import ExpertConv
+from robust_core.models.mix_bn import MixBN, scaled
 from robust_core.types import TYPES, TypeName
 
 MakeNorm = Callable[[int], nn.Module]
@@ -31,51 +32,6 @@ class Control:
     signals: Mapping[str, Float[Tensor, "n filters"]] = field(default_factory=dict)
     p_type: Float[Tensor, "n 2"] | TypeName | None = None
     gates: Mapping[str, Float[Tensor, "n experts"]] = field(default_factory=dict)
-
-
-class MixBN(nn.Module):
-    """Two batch norms over one conv, mixed by P(type): P[clean]·BN_clean(u) + P[adversarial]·BN_adversarial(u).
-
-    A type given by name runs that half alone (and in training updates its statistics alone).
-    mix="full" keeps statistics and affine parameters apart; mix="affine" shares the statistics and keeps two affines.
-    Source: AW-Net (arXiv 2306.03430), φ_j in METHODS §1; "affine" is our option, after the dual-BN literature.
-    """
-
-    def __init__(self, channels: int, *, mix: str = "full") -> None:
-        super().__init__()
-        self.mix = mix
-        if mix == "full":
-            self.clean = nn.BatchNorm2d(channels)
-            self.adversarial = nn.BatchNorm2d(channels)
-        else:
-            self.shared = nn.BatchNorm2d(channels, affine=False)
-            # Rows are TYPES: one scale and one shift a type.
-            self.weight = nn.Parameter(torch.ones(len(TYPES), channels))
-            self.bias = nn.Parameter(torch.zeros(len(TYPES), channels))
-
-    def forward(
-        self, u: Float[Tensor, "n c h w"], p_type: Tensor | TypeName, signal: Tensor | None = None
-    ) -> Float[Tensor, "n c h w"]:
-        """signal: ω of the conv before it, (N, C); the norm takes it along so that a frozen view may fold it in."""
-        u = scaled(u, signal)
-        if self.mix == "affine":
-            return self._two_affines(u, p_type)
-        if isinstance(p_type, str):
-            half: nn.Module = self.clean if p_type == "clean" else self.adversarial
-            mixed: Tensor = half(u)
-            return mixed
-        p = p_type.to(u.dtype)[:, :, None, None, None]
-        mixed = p[:, 0] * self.clean(u) + p[:, 1] * self.adversarial(u)
-        return mixed
-
-    def _two_affines(self, u: Tensor, p_type: Tensor | TypeName) -> Tensor:
-        if isinstance(p_type, str):
-            row = TYPES.index(p_type)
-            weight, bias = self.weight[row][None], self.bias[row][None]
-        else:
-            weight, bias = p_type @ self.weight, p_type @ self.bias
-        normed: Tensor = self.shared(u)
-        return normed * weight[:, :, None, None].to(u.dtype) + bias[:, :, None, None].to(u.dtype)
 
 
 class ScaleShift(nn.Module):
@@ -104,11 +60,6 @@ class ScaleShift(nn.Module):
             scale = scale * signal
         scale, shift = scale.to(u.dtype), shift.to(u.dtype)
         return torch.addcmul(shift[:, :, None, None], u, scale[:, :, None, None])
-
-
-def scaled(u: Float[Tensor, "n c h w"], signal: Tensor | None) -> Float[Tensor, "n c h w"]:
-    """ω ⊗ u. Scaling a conv's output per sample equals scaling its filters, and keeps the batch in one call."""
-    return u if signal is None else u * signal[:, :, None, None].to(u.dtype)
 
 
 def regulated(

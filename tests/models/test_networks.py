@@ -10,7 +10,8 @@ import torch
 
 from robust_core.models import build
 from robust_core.models.backbone import Backbone
-from robust_core.models.blocks import Control, MixBN, Subsampled
+from robust_core.models.blocks import Control, Subsampled
+from robust_core.models.mix_bn import MixBN
 from robust_core.models.mobilenet_v2 import MobileNetV2
 from robust_core.models.preact_resnet import PreActResNet
 from robust_core.models.resnet import ResidualNet
