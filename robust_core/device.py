@@ -43,6 +43,14 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     return PRECISIONS[name]
 
 
+def synchronise(device: torch.device) -> None:
+    """Waits until the device has done what it was given: a clock read before that times the giving."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
 def name_of(precision: torch.dtype) -> str:
     """As recipes and cards have it: "bfloat16"."""
     return str(precision).removeprefix("torch.")

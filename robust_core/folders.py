@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,8 +18,9 @@ PATIENCE = 0.5  # seconds: longer than anybody holds a lock only to look at it
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes beside the file, then renames over it. Raises OSError (a full disk) with the old file kept."""
-    beside = path.with_name(path.name + ".tmp")
+    """Writes beside the file, then renames over it; of several writers one is the last. Raises OSError (a full disk)
+    with the old file kept."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         with open(beside, "wb") as file:
             file.write(content)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from robust_core.folders import below, is_full
+from robust_core.folders import below, is_full, write_whole
 
 
 def test_folders_below_in_order_and_no_deeper(tmp_path: Path) -> None:
@@ -32,6 +33,23 @@ def test_one_that_goes_meanwhile_has_none(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(os, "scandir", scan)
     assert [path.name for path in below(tmp_path, 2)] == ["a", "c"]
+
+
+def test_of_several_writers_each_file_is_one_of_theirs(tmp_path: Path) -> None:
+    path, contents = tmp_path / "card.json", [bytes([letter]) * 20_000 for letter in b"ab"]
+    write_whole(path, contents[0])
+    torn: list[bytes] = []
+
+    def write(content: bytes) -> None:
+        for _ in range(60):
+            write_whole(path, content)
+            if (seen := path.read_bytes()) not in contents:
+                torn.append(seen)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, contents))
+    assert not torn
+    assert [left.name for left in tmp_path.iterdir()] == ["card.json"]
 
 
 def test_a_full_disk_is_known() -> None:

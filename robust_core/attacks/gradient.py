@@ -51,6 +51,7 @@ def pgd(
     start: Start = "uniform",
     restarts: int = 1,
     target: Classes | None = None,
+    judge: nn.Module | None = None,
     generator: torch.Generator | Noise | None = None,
     on_step: OnStep | None = None,
 ) -> Images:
@@ -60,6 +61,7 @@ def pgd(
     ball's norm, pixel units; 2.5·eps/steps where none is given. momentum: the decay μ of MI-FGSM. start: where a random
     start lies, "uniform" in the ball or "normal", x + 0.001·N(0, 1), as TRADES and the distillation methods have it.
     restarts: how many random starts at most; an image keeps the first that fools, else the one of the highest loss.
+    judge: the network that is to be fooled, where it is not the one climbed on.
     objective: for rows of the batch, what to climb in place of a loss on the logits. on_step sees steps + 1 points.
     The model should be in eval mode.
     Raises UserError for settings out of range, or a random start with no generator.
@@ -84,8 +86,8 @@ def pgd(
         x_adv, goal = ascend(rows, number, watch)
         with torch.no_grad():
             seen = trace(model, x_adv)
-            loss = goal(seen)
-        return Outcome(x_adv, loss, fooled(seen.logits, y[rows], None if target is None else target[rows]))
+            logits = seen.logits if judge is None else judge(x_adv)
+            return Outcome(x_adv, goal(seen), fooled(logits, y[rows], None if target is None else target[rows]))
 
     if restarts == 1:  # nothing to choose from: the last look at the logits is saved
         return ascend(slice(None), 0, on_step)[0]

@@ -71,7 +71,8 @@ def path_pgd(
     on_step: OnStep | None = None,
     **settings: Any,
 ) -> Images:
-    """PGD on the network with its route held to one type; what it makes is meant for the free network.
+    """PGD on the network with its route held to one type; what it makes is meant for the free network, which judges
+    the restarts.
 
     on_step sees the free network's answer and route at each point. The remaining settings are pgd's.
     """
@@ -85,7 +86,7 @@ def path_pgd(
             look(model, step.x, y, climbed, step.index, on_step)
 
     held = Routed(model, Routing(p_type=path))
-    return pgd(held, x, y, ball, target=target, on_step=report if on_step else None, **settings)
+    return pgd(held, x, y, ball, target=target, judge=model, on_step=report if on_step else None, **settings)
 
 
 def _untouched(model: nn.Module, x: Images) -> Route:

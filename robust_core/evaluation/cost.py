@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from robust_core.device import synchronise
 from robust_core.models import build
 from robust_core.types import UserError
 
@@ -135,8 +136,7 @@ def _timed(
             tick()
         begun = clock()
         net(x)
-        if x.is_cuda:
-            torch.cuda.synchronize(x.device)
+        synchronise(x.device)
         elapsed = 1000 * (clock() - begun)
         if number >= 2:
             times.append(elapsed)

@@ -149,9 +149,11 @@ def _adaptive(_: float, seeded: dict[str, Any], classes: int, route: Route, note
     if not route:
         notes.append("the adaptive attacks were left out: this network is static, it has no router")
         return {}
-    known = [name for name in ROUTED if route.p_type is not None or ATTACKS[name].routed == "any"]
+    there = {"types": route.p_type is not None, "any": bool(route.signals or route.experts)}
+    known = [name for name in ROUTED if there[ATTACKS[name].routed]]
     if len(known) < len(ROUTED):
-        notes.append(f"of the attacks on the router only {', '.join(known)} were run: this router tells no types")
+        why = "tells no types" if not there["types"] else "turns no filters"
+        notes.append(f"of the attacks on the router only {', '.join(known)} were run: this router {why}")
     found: dict[str, Chosen] = {"apgd_ce": AttackSettings(name="apgd_ce", **seeded)}
     if classes >= 3:
         found["apgd_dlr"] = AttackSettings(name="apgd_dlr", **seeded)

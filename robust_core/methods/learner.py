@@ -41,12 +41,12 @@ class RouteTraining(BaseModel):
     attacker can reach has been trained. skew: 1 draws it uniformly, larger draws it nearer to the image's own type.
     inner_attack: the path the inner attack takes: "soft" through the router, "adv" with BN_adversarial forced,
     "both" by turns. evade: λ by which a soft inner attack also wants to be taken for clean: it climbs its loss +
-    λ·log P(clean), so that the router learns from attacks that know it; ours. type_weight: λ_type. Hard, soft, 0 and 1
-    are nearest to the paper; random and skew are ours.
+    λ·log P(clean), so that the router learns from attacks that know it; ours. type_weight: λ_type. Nearest to the
+    paper are train_mix "hard", inner_attack "soft", evade 0 and type_weight 1; random and skew are ours.
     balance_weight: of the load balance of a mixture of experts, without which one expert soon takes every image.
     optimizer: of the router alone; lr: Adam's highest rate, which follows the schedule; no weight decay. By SGD a
-    router without batch norm hardly leaves chance; with it, it judges by what else is in the batch, and not so at
-    inference. Ours.
+    router without batch norm hardly leaves chance; one with batch norm learns, but to judge an image by what else is in
+    its batch, and of that nothing is left at inference. Ours.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -108,7 +108,7 @@ class Learner:
 
     dtype: bfloat16 runs the passes under autocast, and view and teachers in it; float64 wants a network in it.
     compiled: torch.compile for the passes.
-    images: how many there are to train on; what a teacher says of one that stays as it is it is asked but once.
+    images: how many there are to train on. Of one that no augmentation changes, a teacher is asked but once.
     listener: a network that hears each training pass beside it, for the sake of its norms' statistics.
     """
 

@@ -44,7 +44,7 @@ class RunningMean:
 
     @torch.no_grad()
     def follow(self, net: nn.Module, step: int, *, heard: bool) -> None:
-        """Takes in what the network is after this step, counted from 0; of its statistics nothing where it heard it."""
+        """Takes in the weights after this step, counted from 0; the batch statistics too, unless it heard the step."""
         # A young mean follows quickly: the first weights are noise that should not be remembered.
         decay = min(self.decay, (1 + step) / (10 + step))
         pairs: list[tuple[Tensor, Tensor]] = [*zip(self.net.parameters(), net.parameters(), strict=True)]

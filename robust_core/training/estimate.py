@@ -12,6 +12,7 @@ from statistics import median
 import torch
 
 from robust_core.attacks import AttackSettings, run
+from robust_core.device import synchronise
 from robust_core.frozen import frozen
 from robust_core.training.loop import Training
 from robust_core.training.memory import Memory, memory, refuse_too_large
@@ -88,8 +89,7 @@ def estimate(
 def _timed_step(training: Training, order: torch.Tensor) -> float:
     before = time.perf_counter()
     training._one_step(order)
-    if training.device.type == "cuda":
-        torch.cuda.synchronize(training.device)
+    synchronise(training.device)
     return time.perf_counter() - before
 
 
@@ -98,11 +98,14 @@ def _per_image(training: Training, attack: AttackSettings) -> tuple[float, float
     view = frozen(training.net)
     chosen: ImageSet = training.held_out.subset(slice(0, JUDGED))
     x, y = chosen.floats().to(training.device), chosen.labels.to(training.device)
+    synchronise(training.device)
     before = time.perf_counter()
     with torch.no_grad():
         view(x)
+    synchronise(training.device)
     between = time.perf_counter()
     run(attack, view, x, y)
+    synchronise(training.device)
     after = time.perf_counter()
     return (between - before) / len(x), (after - between) / len(x)
 

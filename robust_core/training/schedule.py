@@ -16,7 +16,7 @@ def learning_rate(schedule: SchedulePart, step: int, total: int, per_epoch: int)
     """The rate of one step: linear rise over the warm-up, then the schedule's fall."""
     rise = schedule.warmup * total
     if step < rise:
-        return schedule.lr * (step + 1) / rise
+        return schedule.lr * min(1.0, (step + 1) / rise)  # a rise need not be a whole number of steps
     if schedule.shape == "multistep":
         return schedule.lr * 0.1 ** sum(step >= m * per_epoch for m in schedule.milestones)
     done = (step - rise) / max(total - rise, 1)

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from robust_core.attacks import ATTACKS, AttackSettings, Step, run
+from robust_core.attacks import ATTACKS, AttackSettings, Step, gradient, run
 from robust_core.models import build
+from robust_core.models.mix_bn import MixBN
 from robust_core.routed import Routed
 from robust_core.types import Classifier, Routing, UserError
 from tests.conftest import TINY, lived_in
@@ -109,6 +110,29 @@ def test_a_held_path_is_the_attack_on_that_path_told_by_the_free_network(
     assert len(way) == 9
     torch.testing.assert_close(way[-1].logits, net(x_adv))
     assert not torch.allclose(x_adv, attacked("path_clean", net, images, y))
+
+
+def test_restarts_on_a_held_path_end_where_the_free_network_falls(
+    images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At an ε of nothing the free network stands everywhere, though held answers are wrong from the start."""
+    net = open_router()
+    with torch.no_grad():
+        net.router.type_head[-1].bias.copy_(torch.tensor([-50.0, 50.0]))  # type: ignore[union-attr]
+        for norm in net.modules():
+            if isinstance(norm, MixBN):
+                norm.clean.weight.neg_()
+    y = net(images).argmax(dim=1)
+    climbs, climb = [], gradient._ascend
+
+    def counted(model: Classifier, x: Tensor, *rest: Any) -> Tensor:
+        climbs.append(len(x))
+        return climb(model, x, *rest)
+
+    monkeypatch.setattr(gradient, "_ascend", counted)
+    assert (Routed(net, Routing(p_type="clean"))(images).argmax(dim=1) != y).any()
+    attacked("path_clean", net, images, y, eps=1e-6, restarts=3)
+    assert climbs == [len(images)] * 3
 
 
 @pytest.mark.parametrize("name", ROUTED)

@@ -16,8 +16,8 @@ from tests.conftest import TINY
 SHAPE = (1, 28, 28)
 
 
-def net(kind: str = "residual", classes: int = 10) -> Classifier:
-    return build(kind, in_channels=1, num_classes=classes, seed=0, **TINY).eval()
+def net(kind: str = "residual", classes: int = 10, **options: object) -> Classifier:
+    return build(kind, in_channels=1, num_classes=classes, seed=0, **TINY, **options).eval()
 
 
 def settings(plan: Plan, name: str) -> AttackSettings:
@@ -58,6 +58,10 @@ def test_adaptive_attacks_need_a_router() -> None:
     assert "router_signals" in experts.groups["adaptive"]
     assert "router_to_clean" not in experts.groups["adaptive"]
     assert "tells no types" in experts.notes[0]
+    unsteered = plan_for(net("aw_net", signals=False), SHAPE, ["adaptive"], eps=0.1)
+    assert "router_signals" not in unsteered.groups["adaptive"]
+    assert "router_to_clean" in unsteered.groups["adaptive"]
+    assert "turns no filters" in unsteered.notes[0]
     static = plan_for(net(), SHAPE, eps=0.1)
     assert static.groups.keys() == {"table", "autoattack"}
     assert "static" in static.notes[0]
