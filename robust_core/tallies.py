@@ -69,6 +69,18 @@ class Tally(BaseModel):
     def worst_class(self) -> float:
         return min(share for share in self.class_accuracy if share is not None)
 
+    def of_first(self, class_n: Sequence[int]) -> Tally | None:
+        """Of the first images of the set alone, which are so many of each class; None where it is not known which are
+        right, or where they are no part of these."""
+        if tuple(class_n) == self.class_n:
+            return self
+        if self.marks is None or any(few > n for few, n in zip(class_n, self.class_n, strict=True)):
+            return None
+        starts = np.cumsum(self.class_n) - self.class_n
+        bits = unpacked(self.marks, self.n)
+        kept = np.concatenate([bits[start : start + few] for start, few in zip(starts, class_n, strict=True)])
+        return Tally.counted(kept, np.repeat(np.arange(len(class_n)), class_n), len(class_n))
+
     def worst_name(self, class_names: Sequence[str]) -> str:
         """Of the class that fares worst; their number where several fare alike."""
         named = zip(self.class_accuracy, class_names, strict=False)

@@ -62,3 +62,20 @@ def test_of_very_many_images_the_counts_alone_are_kept() -> None:
         assert (tally.marks is not None) == kept
         assert Tally.model_validate_json(tally.model_dump_json()) == tally
     assert Tally(**counted() | {"marks": None}).worst_class == 0.4
+
+
+@given(IMAGES, st.data())
+def test_of_the_first_images_it_is_what_a_shorter_count_would_have_been(
+    images: list[tuple[int, bool]], drawn: st.DataObject
+) -> None:
+    labels, right = np.array([label for label, _ in images]), np.array([hit for _, hit in images])
+    n = drawn.draw(st.integers(1, len(images)))
+    short, whole = (Tally.counted(right[:k], labels[:k], 4) for k in (n, len(images)))
+    assert whole.of_first(short.class_n) == short
+
+
+def test_what_is_no_part_of_it_or_not_known_image_by_image_is_not_cut() -> None:
+    whole = Tally(**counted())
+    assert whole.of_first((5, 5)) is whole
+    assert whole.of_first((6, 4)) is None
+    assert whole.model_copy(update={"marks": None}).of_first((1, 1)) is None

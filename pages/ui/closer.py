@@ -11,7 +11,10 @@ from robust_core import charts
 CROWD = 6  # robust networks from which on they may be looked at alone
 APART = 0.3  # how far above the others, in robust accuracy, they must lie
 NEAR = 0.12  # of a picture's width and height: how close to another a mark must lie to go without its name
-NAMED_IN_PART = "Of the crowd, only those that none beats in both figures are named, and what is chosen"
+NAMED_IN_PART = (
+    "Where many marks lie close together, a network has its name beside it only if it is chosen, or if no other there "
+    "is better in both figures"
+)
 
 
 def closer(points: Sequence[charts.Checkpoint]) -> list[charts.Checkpoint]:
@@ -34,12 +37,13 @@ def named(
     places = {one.id: tuple(getattr(one, figure) or 0.0 for figure in figures) for one in points}
     wide, high = (max(axis) - min(axis) for axis in zip(*places.values(), strict=True)) if places else (0.0, 0.0)
     crowd = {one.id: places[one.id] for one in _crowd(points)}
+    best = [places[one.id] for one in _crowd(points) if one.ranked and not one.claimed]
 
     def lost(name: str) -> bool:
         x, y = here = crowd[name]
         others = [place for other, place in crowd.items() if other != name]
         near = any(abs(u - x) <= NEAR * wide and abs(v - y) <= NEAR * high for u, v in others)
-        return near and any(place != here and place[0] >= x and place[1] >= y for place in others)
+        return near and any(place != here and place[0] >= x and place[1] >= y for place in best)
 
     return [name for name in places if name not in crowd or name in chosen or not lost(name)]
 

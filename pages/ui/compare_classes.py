@@ -14,7 +14,7 @@ from robust_core.cards import Tally
 from robust_core.charts import LIGHT, ByClass, Theme
 from robust_core.charts.report import Section
 from robust_core.evaluation.leaderboard import Row
-from robust_core.evaluation.measures import percents, wilson
+from robust_core.evaluation.measures import in_percent, wilson
 
 ORDERS = {"hard": "hardest first", "name": "by name"}
 
@@ -105,5 +105,5 @@ def _share(tally: Tally | None, k: int, *, ends: bool = False) -> str:
     right, n = tally.class_correct[k], tally.class_n[k]
     if not n:
         return "<i>no image</i>"
-    value, low, high = percents(right / n, *wilson(right, n))
-    return f"{value}%" + (f" <small>[{low}, {high}] of {n:,}</small>" if ends else "")
+    value, _, interval = in_percent(right / n, *wilson(right, n)).partition(" ")
+    return value + (f" <small>{interval} of {n:,}</small>" if ends else "")

@@ -48,6 +48,9 @@ def pictures(shown: Shown) -> None:
     few = [one.title for one in shown.rows if one.fewer]
     if few:
         told.append(f"Of fewer images than the others, and not ranked: {_some(few)}.")
+    spared = [one.title for one in shown.rows if one.flattering]
+    if spared:
+        told.append(f"Not attacked at their router, which flatters them, and not ranked: {_some(spared)}.")
     if absent:
         told.append(f"Not measured so, and not drawn: {_some(absent)}.")
     if many:

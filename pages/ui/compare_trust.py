@@ -19,6 +19,7 @@ from robust_core.cards import Doubt
 from robust_core.evaluation.command import budget
 from robust_core.evaluation.doubts import CHECKS
 from robust_core.evaluation.leaderboard import Row
+from robust_core.evaluation.measures import spaced
 from robust_core.evaluation.plan import GROUPS
 from robust_core.evaluation.scores import groups_for, single
 from robust_core.library import shelf
@@ -70,12 +71,13 @@ def _cell(one: Row, name: str) -> str:
     kind, sign = SIGNS[check.passed]
     figure = "" if check.figure is None else f" {check.figure:.3g}".replace("-", "−")
     tip = html.escape(f"{check.ran}", quote=True)
-    return f'<td class={kind} title="{tip}"><b>{sign}{figure}</b><small>{html.escape(check.told)}</small></td>'
+    return f'<td class={kind} title="{tip}"><b>{sign}{figure}</b><small>{html.escape(spaced(check.told))}</small></td>'
 
 
 def missing(shown: Shown) -> None:
     """What the board lacks of the networks on screen: the command lines that fill it in, and a button for one."""
-    wanting = [(one, what) for one in shown.rows if (what := lacks(one))]
+    flattering_first = sorted(shown.rows, key=lambda one: not one.flattering)  # its figure misleads, others only lack
+    wanting = [(one, what) for one in flattering_first if (what := lacks(one))]
     if not wanting:
         st.success("Every network on this board was measured so, and checked.", icon=":material/task_alt:")
         return
@@ -124,6 +126,7 @@ def lacks(one: Row) -> list[str]:
     """What a row's card does not have, or not of its present weights, or only as an imported card claims: nouns."""
     told = [] if one.score else ["robust accuracy under the attack chosen above"]
     told += ["figures measured here, in place of what its card claims"] if one.score and one.score.claimed else []
+    told += ["the attacks that know its router"] if one.flattering else []
     told += ["robust accuracy on as many images as the others"] if one.fewer else []
     told += [] if one.clean else ["clean accuracy"]
     return told + ([] if one.doubts else ["the checks for a false sense of security"])
@@ -146,7 +149,7 @@ def way(shown: Shown) -> tuple[str, ...] | None:
 def commands(shown: Shown, one: Row) -> list[str]:
     """The command lines that fill in what a row lacks."""
     board, plan, known = shown.board, way(shown), data.DATASETS.names()
-    wanted = one.score is None or one.score.claimed or one.fewer
+    wanted = one.score is None or one.score.claimed or one.fewer or one.flattering
     test = data.DATASETS[board.data_name].test if board.data_name in known else 0
     most = max([IMAGES, *(other.robust.n for other in shown.every if other.ranked and other.robust)])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
 
 import streamlit as st
@@ -12,8 +12,9 @@ from pages.ui import link
 from pages.ui.compare_cards import ANY, read_cards
 from pages.ui.frame import look, show, verbatim
 from robust_core import charts
+from robust_core.charts.claims import WORDS
 from robust_core.checkpoints import CARD, RECIPE, WEIGHTS, Card
-from robust_core.evaluation.measures import percents
+from robust_core.evaluation.measures import in_percent, percents
 from robust_core.evaluation.scores import Board, Listed, Task, boards, task_of
 from robust_core.library.claims import CLAIMS, Claim, Comparison, Verdict, verdict
 
@@ -26,12 +27,27 @@ PAPERS = "The papers' attacks: FGSM, PGD-20 with two sizes of step, and CW-30."
 
 def verdicts(*, like: Card | None = None, of: str | None = None) -> None:
     """Every claim that two cards answer, and what the others need. like: asked of networks on its task alone; of: those
-    alone that this checkpoint answers, and nothing where it answers none."""
+    alone that this checkpoint answers, closed up below a label that says how; nothing where it answers none."""
     listed, _ = read_cards()
     made = _asked(tuple(_stamp(one) for one in listed), of, task_of(like) if like else None)
     found = [one for one in made.values() if one is not None]
-    if of is None or found:
+    if of is None:
         st.markdown("### Do the papers' claims hold here?")
+    elif not found:
+        return
+    with st.container() if of is None else st.expander(_summed(found)):
+        _rows(found, made, listed, of)
+
+
+def _summed(found: Sequence[Verdict]) -> str:
+    """A closed expander's label, which answers in short."""
+    each = "; ".join(f"{_title(one.claim)}: **{WORDS[one.answer]}**" for one in found)
+    return f"Do the papers' claims hold here? {each}"
+
+
+def _rows(
+    found: Sequence[Verdict], made: Mapping[Claim, Verdict | None], listed: Sequence[Listed], of: str | None
+) -> None:
     if found:
         alike = len({one.by.board for one in found}) == 1
         show(charts.claims([_drawn(one, alike=alike) for one in found], look=look()), f"claims_{of}")
@@ -46,7 +62,7 @@ def verdicts(*, like: Card | None = None, of: str | None = None) -> None:
 def _links(found: Sequence[Verdict], listed: Sequence[Listed]) -> None:
     """To Compare, one a claim: each has its networks, its yardstick and its figure."""
     ids = {_images_and_budget(board): board.id for board in boards(listed)}
-    st.caption("Their figures on Compare, under the attack that each is judged by:")
+    st.caption("Their figures on Compare, under the attack that each is judged by, of as many images as each card has:")
     kept = link.params()
     kept |= {key: ANY for key in ("method", "architecture") if key in kept}  # a filter could hide them
     with st.container(horizontal=True, gap="small"):
@@ -104,7 +120,7 @@ def _figures(claim: Claim, by: Comparison) -> str:
     if claim.what == "nsd":
         return f"{by.method:.3f} and {by.rival:.3f}"
     ours, theirs = percents(by.method, by.rival)
-    return f"{ours} and {theirs} %"
+    return f"{ours} and {theirs}\u00a0%"
 
 
 def _measured(by: Comparison) -> str:
@@ -139,6 +155,8 @@ def _remarks(found: Sequence[Verdict]) -> list[str]:
             said.append(f"{title}: their recipes differ ({told}), so it answers nothing yet.")
         elif one.against:
             said.append(f"{title}: {one.against} of {one.pairs} pairs of networks, trained alike, decide otherwise.")
+        if one.by.spared and not one.unequal:
+            said.append(f"{title}: {_spared(one)}")
         if one.wider and not one.unequal:
             side = "better" if one.wider.side > 0 else "worse"
             said.append(
@@ -150,6 +168,17 @@ def _remarks(found: Sequence[Verdict]) -> list[str]:
                 f"{title}: checks for a false sense of security failed on {verbatim(' and '.join(one.doubted))}."
             )
     return said
+
+
+def _spared(found: Verdict) -> str:
+    """What is missing where no attack knew the router, and what would decide."""
+    name, full = TITLES[found.claim.method], found.unspared
+    told = f"attacks that know its router are left out, which can only flatter {name}: it may lose here, not win."
+    if full:
+        alone = f", {in_percent(full.without)} without them" if full.without is not None else ""
+        told += f" With them, and restarts that its rival did not meet, {in_percent(full.robust)} of the first "
+        told += f"{full.n:,} images stand{alone}."
+    return f"{told} `python -m robust_core evaluate` of both, with all groups of attacks, would decide."
 
 
 def _known_of_few(found: Sequence[Verdict]) -> list[str]:

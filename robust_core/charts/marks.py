@@ -73,15 +73,15 @@ def whiskers(values: Sequence[float], intervals: Sequence[Interval | None], colo
     }
 
 
-def marker(points: Sequence[Checkpoint], symbol: str, selected: str | None, look: Theme) -> dict[str, Any]:
-    """How the marks are drawn, but for their size. An open symbol has the colour of its outline, so that the selected
-    one is told by its width alone."""
+def marker(points: Sequence[Checkpoint], selected: str | None, look: Theme) -> dict[str, Any]:
+    """How the marks are drawn, but for their size: symbol = architecture, colour = objective. An open symbol has the
+    colour of its outline, so that the selected one is told by its width alone."""
 
     def width(p: Checkpoint) -> float:
         return (4 if p.claimed else 2.5) if p.id == selected else (2 if p.claimed else 1)
 
     return {
-        "symbol": [f"{symbol}-open" if p.claimed else symbol for p in points],
+        "symbol": [architecture_symbol(p.architecture) + "-open" * p.claimed for p in points],
         "color": [faded(method_colour(p.method, look), 0.85) for p in points],
         "line": {
             "color": [look.ink if p.id == selected else look.page for p in points],

@@ -20,7 +20,7 @@ from robust_core.charts.marks import (
     window,
 )
 from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, note
-from robust_core.evaluation.measures import percents
+from robust_core.evaluation.measures import in_percent
 
 
 def tradeoff(
@@ -49,9 +49,8 @@ def tradeoff(
     lines = _diagonals(chart, x_range, y_range, canvas, look)
     architectures = list(dict.fromkeys(p.architecture for p in drawn))
     for architecture in architectures:
-        symbol = architecture_symbol(architecture)
         rows = [p for p in drawn if p.architecture == architecture]
-        chart.add_trace(_marks(rows, architecture, symbol, selected, look))
+        chart.add_trace(_marks(rows, architecture, selected, look))
     _legend(chart, drawn, architectures, look)
     _names(chart, drawn, named, selected, x_range, y_range, canvas, lines, look)
     chart.update_xaxes(axis(look, "clean accuracy", range=x_range, tickformat=".0%", nticks=8))
@@ -71,14 +70,14 @@ def _size(p: Checkpoint) -> float:
     return math.sqrt(11**2 + worst * (28**2 - 11**2))
 
 
-def _marks(rows: list[Checkpoint], name: str, symbol: str, selected: str | None, look: Theme) -> go.Scatter:
+def _marks(rows: list[Checkpoint], name: str, selected: str | None, look: Theme) -> go.Scatter:
     return go.Scatter(
         name=name,
         x=[p.clean for p in rows],
         y=[p.robust for p in rows],
         mode="markers",
         showlegend=False,
-        marker=marker(rows, symbol, selected, look) | {"size": [_size(p) for p in rows]},
+        marker=marker(rows, selected, look) | {"size": [_size(p) for p in rows]},
         # Streamlit marks a click by fading the rest; the page redraws with `selected`, so nothing need fade.
         selected={"marker": {"opacity": 1}},
         unselected={"marker": {"opacity": 1}},
@@ -94,21 +93,16 @@ def _marks(rows: list[Checkpoint], name: str, symbol: str, selected: str | None,
 def _hover(p: Checkpoint) -> str:
     rows = [f"<b>{label(p.name, 48)}</b>", f"{label(p.architecture)} · {label(p.method)}"]
     rows += [f"<i>{CLAIM}</i>"] if p.claimed else []
-    rows.append(f"clean {_share(p.clean, p.clean_interval)}")
-    rows.append(f"robust {_share(p.robust, p.robust_interval)}")
-    rows.append(f"W-Robust {p.w_robust:.1%}")
+    rows.append(f"clean {in_percent(p.clean, *(p.clean_interval or ()))}")
+    rows.append(f"robust {in_percent(p.robust, *(p.robust_interval or ()))}")
+    rows.append(f"W-Robust {in_percent(p.w_robust)}")
     if p.worst_class is not None:
-        rows.append(f"worst class, robust {p.worst_class:.1%}")
+        rows.append(f"worst class, robust {in_percent(p.worst_class)}")
     rows += [label(p.attack, 90)] if p.attack else []
     measured = [f"ε = {label(p.eps)}" if p.eps else "", f"n = {p.n:,}" if p.n else ""]
     measured.append("" if p.seed is None or "seed" in p.attack else f"seed {p.seed}")
     rows.append(" · ".join(part for part in measured if part))
     return "<br>".join(rows)
-
-
-def _share(value: float, interval: Interval | None) -> str:
-    share, *ends = percents(value, *(interval or ()))
-    return f"{share}%" + (f" [{ends[0]}%, {ends[1]}%]" if ends else "")
 
 
 def _diagonals(
@@ -138,11 +132,11 @@ def _diagonals(
         # At the right edge the name hangs under the line; at the bottom it stands left of it, where the line is high.
         if not (y > 18 if at_right else x > 60 and fall * 44 > 16):
             continue
-        boxes.append(Box(x - 44, y - 16, x, y) if at_right else Box(x - 46, y, x - 4, y + 16))
+        boxes.append(Box(x - 47, y - 16, x, y) if at_right else Box(x - 49, y, x - 4, y + 16))
         chart.add_annotation(
             note(
                 look,
-                f"W {w:.0%}",
+                f"W {in_percent(w, whole=True)}",
                 x=end,
                 y=2 * w - end,
                 xanchor="right",
@@ -218,10 +212,11 @@ def _alt(drawn: list[Checkpoint]) -> str:
     if not drawn:
         return "Clean against robust accuracy: no checkpoint to show."
     rows = [
-        f"{p.name} {p.clean:.1%} clean and {p.robust:.1%} robust{f' ({CLAIM})' if p.claimed else ''}" for p in drawn
+        f"{p.name} {in_percent(p.clean)} clean and {in_percent(p.robust)} robust{f' ({CLAIM})' * p.claimed}"
+        for p in drawn
     ]
     best = max((p for p in drawn if p.ranked and not p.claimed), key=lambda p: p.w_robust, default=None)
     said = f"{len(drawn)} checkpoint{'s' if len(drawn) > 1 else ''}: {'; '.join(rows)}."
     return f"Clean against robust accuracy of {said}" + (
-        f" Best W-Robust: {best.name}, {best.w_robust:.1%}." if best else ""
+        f" Best W-Robust: {best.name}, {in_percent(best.w_robust)}." if best else ""
     )

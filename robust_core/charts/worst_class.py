@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from robust_core.charts.labels import Box, place_labels
 from robust_core.charts.marks import CLAIM, Checkpoint, Interval, marker, name_beside, window
 from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, note
+from robust_core.evaluation.measures import in_percent
 
 NAMED = 24  # marks that get a name beside them, at most
 SIZE = 13  # of a mark, px
@@ -27,15 +28,16 @@ def worst_against_average(
 ) -> go.Figure:
     """Robust accuracy of the worst class against that of all; on the diagonal all classes would fare alike.
 
-    One mark a checkpoint, customdata[0] its id; colour = objective, as in `tradeoff`. named: ids whose names are
-    written, all by default, at most NAMED. closer: axes around the marks, each with a scale of its own, instead of from
-    0. Those without finite figures are left out.
+    One mark a checkpoint, customdata[0] its id; symbol = architecture and colour = objective, as in `tradeoff`. named:
+    ids whose names are written, all by default, at most NAMED. closer: axes around the marks, each with a scale of its
+    own, instead of from 0. Those without finite figures are left out.
     """
     drawn = [
         p for p in points if p.worst_class is not None and math.isfinite(p.robust) and math.isfinite(p.worst_class)
     ]
     alt = "; ".join(
-        f"{p.name} {p.robust:.1%} over all and {p.worst_class:.1%} on the worst class{f' ({CLAIM})' * p.claimed}"
+        f"{p.name} {in_percent(p.robust)} over all and {in_percent(p.worst_class or 0.0)} on the worst class"
+        + f" ({CLAIM})" * p.claimed
         for p in drawn
     )
     chart = figure(look, height=height, alt=f"Robust accuracy: {alt or 'no checkpoint to show'}.", hovermode="closest")
@@ -49,7 +51,7 @@ def worst_against_average(
             x=[p.robust for p in drawn],
             y=[p.worst_class for p in drawn],
             cliponaxis=False,
-            marker=marker(drawn, "circle", selected, look) | {"size": SIZE},
+            marker=marker(drawn, selected, look) | {"size": SIZE},
             selected={"marker": {"opacity": 1}},
             unselected={"marker": {"opacity": 1}},
             customdata=[[p.id] for p in drawn],
@@ -98,5 +100,6 @@ def _alike(span: Interval, canvas: tuple[float, float]) -> Box:
 
 def _hover(p: Checkpoint) -> str:
     rows = [f"<b>{label(p.name, 48)}</b>"] + [f"<i>{CLAIM}</i>"] * p.claimed
-    rows += [f"all classes {p.robust:.1%}", f"worst class {p.worst_class:.1%}", label(p.attack, 90), f"n = {p.n:,}"]
+    rows += [f"all classes {in_percent(p.robust)}", f"worst class {in_percent(p.worst_class or 0.0)}"]
+    rows += [label(p.attack, 90), f"n = {p.n:,}"]
     return "<br>".join(rows)

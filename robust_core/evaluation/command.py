@@ -97,7 +97,7 @@ def table(evaluation: Evaluation, class_names: Sequence[str]) -> list[str]:
     told = [
         f"{clean.n} test images of {evaluation.data_name}, {evaluation.norm}, ε = {evaluation.eps:.4g}, "
         f"attacked in {evaluation.precision}, {evaluation.seconds:.0f} s",
-        "right: of all images; W-Robust: half clean, half right after the attack; attacked: images not fooled before",
+        "right: of all images; W-Robust: half clean, half right under the attack; attacked: images not fooled before",
         f"{'':16}{'right':>9}{'W-Robust':>10}{'worst class':>13}{'attacked':>10}{'seconds':>9}  attack",
         f"{'clean':16}{clean.accuracy:>9.2%}{'':10}{clean.worst_class:>13.1%}",
     ]

@@ -161,7 +161,8 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """name and title; limit; run(subject, effort)."""
+    """One sign of a false sense of security. make: finds the figure; limit: what it may be at most, with least at
+    least."""
 
     name: str
     title: str
@@ -195,14 +196,14 @@ def _compared(subject: Subject, weak: AttackSettings, strong: AttackSettings) ->
     accident = chance(subject.standing(strong), subject.standing(weak))
     after_weak, after_strong = subject.robust(weak), subject.robust(strong)
     names = [ATTACKS[a.name].label + (f"-{a.steps}" if "steps" in ATTACKS[a.name].uses else "") for a in (weak, strong)]
-    told = f"{after_weak:.1%} right after {names[0]}, {after_strong:.1%} after {names[1]}"
+    told = f"{after_weak:.1%} still right under {names[0]}, {after_strong:.1%} under {names[1]}"
     return Finding(f"{weak.describe()}; {strong.describe()}", after_strong - after_weak, told, accident)
 
 
 def _large_eps(subject: Subject, effort: Effort) -> Finding:
     attack = subject.pgd(2 * effort.steps, eps=subject.grey)
     left = subject.robust(attack)
-    told = f"{left:.1%} right after PGD with ε = {subject.grey:.3g}, which allows plain grey"
+    told = f"{left:.1%} still right under PGD with ε = {subject.grey:.3g}, which allows plain grey"
     return Finding(attack.describe(), left, told)
 
 
@@ -232,7 +233,7 @@ def _noise(subject: Subject, effort: Effort) -> Finding:
     # Where nothing at all moves the network, noise has beaten no gradient.
     clean = len(subject.x) / subject.n
     figure = by_pgd - by_noise if min(by_pgd, by_noise) < clean else 0.0
-    told = f"{by_noise:.1%} right after noise, {by_pgd:.1%} after PGD-{effort.steps}"
+    told = f"{by_noise:.1%} still right under noise, {by_pgd:.1%} under PGD-{effort.steps}"
     return Finding(ran, figure, told, chance(subject.standing(pgd), left.cpu()))
 
 

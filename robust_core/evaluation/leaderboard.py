@@ -7,28 +7,16 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 from robust_core.cards import Card, Doubt, Doubts, Figure, Tally
-from robust_core.checkpoints import weights_sha
 from robust_core.evaluation.cost import Cost, counted
+from robust_core.evaluation.marks import UNRANKED, Mark, of_figures, of_origin, of_weights
 from robust_core.evaluation.measures import class_figures, nsd, wilson
 from robust_core.evaluation.scores import Board, Listed, Score, untouched
-from robust_core.types import UserError
 
-Kind = Literal["stale", "foreign", "partial", "fewer"]
-UNRANKED = ("stale", "fewer")  # kinds of marks whose figures do not count
 SLACK = 1e-6  # between a figure of the card and the one its counts give
 DRAWN = 500  # resamples for an interval that no card holds: a board of 200 is to be there at once
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mark:
-    """What speaks against a row, in a word and in a sentence."""
-
-    kind: Kind
-    word: str
-    told: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +24,8 @@ class Row:
     """A checkpoint on a board. score: None where it was not measured so; clean: None where not even untouched.
 
     ranked: False where the figures are missing, came with an imported card, are not of the weights that lie there
-    now, or are of fewer images than others' (which only a whole board tells: `with_fewer_marked`).
+    now, flatter because attacks were left out, or are of fewer images than others' (which only a whole board tells:
+    `with_fewer_marked`).
     """
 
     name: str
@@ -60,6 +49,11 @@ class Row:
     def fewer(self) -> bool:
         """Is it marked as measured on fewer images than others?"""
         return any(mark.kind == "fewer" for mark in self.marks)
+
+    @property
+    def flattering(self) -> bool:
+        """Were attacks left out that might have told otherwise?"""
+        return any(mark.kind == "flattering" for mark in self.marks)
 
     @property
     def robust(self) -> Tally | None:
@@ -167,55 +161,36 @@ def interval(tally: Tally) -> tuple[float, float]:
 
 
 def row(listed: Listed, board: Board, yardstick: str, cost: Cost | None = None) -> Row:
-    """A checkpoint's row: of several figures of one kind the one of its present weights on the most images, one made
-    here before one that an imported card claims."""
+    """A checkpoint's row: of several figures of one kind the one of its present weights on the most images; before it
+    one that does not flatter, and before that one made here, not claimed by an imported card."""
+
+    def worth(s: Score) -> tuple[bool, bool, int, bool]:
+        return not s.claimed, not s.flatters, s.robust.n, s.robust.marks is not None
+
+    fresh = reversed([s for s in _fitting(listed, board, yardstick) if s.fresh])
+    return _row(listed, board, yardstick, max(fresh, key=worth, default=None), cost)
+
+
+def every_row(listed: Listed, board: Board, yardstick: str) -> list[Row]:
+    """A row for each figure of this kind that is of its present weights, the last made first."""
+    return [_row(listed, board, yardstick, s) for s in reversed(_fitting(listed, board, yardstick)) if s.fresh]
+
+
+def _fitting(listed: Listed, board: Board, yardstick: str) -> list[Score]:
+    return [s for s in listed.scores if s.on(board) and s.yardstick.id == yardstick]
+
+
+def _row(listed: Listed, board: Board, yardstick: str, score: Score | None, cost: Cost | None = None) -> Row:
     card = listed.card
-    fitting = [s for s in listed.scores if s.on(board) and s.yardstick.id == yardstick]
-    fresh = reversed([s for s in fitting if s.fresh])
-    score = max(fresh, key=lambda s: (not s.claimed, s.robust.n, s.robust.marks is not None), default=None)
     clean = score.clean if score else untouched(card, board.fingerprint, None)
-    marks = [*_weights(listed), *_origin(card, board, claimed=score is not None and score.claimed)]
-    if fitting and score is None:
+    found = [*of_weights(listed), *of_origin(card, board, claimed=score is not None and score.claimed)]
+    if score is None and _fitting(listed, board, yardstick):
         told = "what its card says was measured on other weights than the card's, and is left out"
-        marks.append(Mark(kind="partial", word="earlier weights", told=told))
+        found.append(Mark(kind="partial", word="earlier weights", told=told))
     if score:
-        marks += _figures(score, card)
+        found += of_figures(score, card)
     doubts = _doubts(card, board)
-    return Row(name=listed.name, card=card, score=score, clean=clean, doubts=doubts, marks=tuple(marks), cost=cost)
-
-
-def _weights(listed: Listed) -> list[Mark]:
-    try:
-        same = weights_sha(listed.checkpoint) == listed.card.weights_sha256
-    except UserError as error:
-        return [Mark(kind="stale", word="no weights", told=str(error))]
-    told = "the weights that lie there are not those its card describes: its figures are another network's"
-    return [] if same else [Mark(kind="stale", word="stale card", told=told)]
-
-
-def _origin(card: Card, board: Board, *, claimed: bool) -> list[Mark]:
-    if claimed:
-        told = "imported with its figures: nobody has measured them here, and they are not ranked"
-        return [Mark(kind="foreign", word="figures as its card claims", told=told)]
-    if card.imported:
-        told = "imported: how it was trained is not known here, or only as its card claims"
-        return [Mark(kind="foreign", word="imported", told=told)]
-    if card.data_name != board.data_name:
-        told = f"trained on {card.data_name}, tested on {board.data_name}"
-        return [Mark(kind="foreign", word=f"trained on {card.data_name}", told=told)]
-    return []
-
-
-def _figures(score: Score, card: Card) -> list[Mark]:
-    marks = [Mark(kind="partial", word=word, told=told) for word, told in score.remarks]
-    absent = [name for name, n in zip(card.class_names, score.robust.class_n, strict=False) if n == 0]
-    if absent:
-        told = f"no image of {', '.join(absent[:4])}{' …' if len(absent) > 4 else ''} among the {score.robust.n}"
-        marks.append(Mark(kind="partial", word=f"{len(absent)} of {len(card.class_names)} classes absent", told=told))
-    if score.clean and score.clean.n != score.robust.n:
-        told = f"untouched accuracy is of {score.clean.n:,} images, robust accuracy of {score.robust.n:,}"
-        marks.append(Mark(kind="partial", word="two n", told=told))
-    return marks
+    return Row(name=listed.name, card=card, score=score, clean=clean, doubts=doubts, marks=tuple(found), cost=cost)
 
 
 def _doubts(card: Card, board: Board) -> Doubts | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 import torch
@@ -44,6 +45,18 @@ def percents(*shares: float) -> list[str]:
         return apart and all((float(t) in (0, 100)) == (s in (0, 1)) for s, t in zip(shares, texts, strict=True))
 
     return next((texts for d in range(1, MOST_DECIMALS) if enough(texts := told(d))), told(MOST_DECIMALS))
+
+
+def in_percent(share: float, *ends: float, whole: bool = False) -> str:
+    """ "74.2 %", with its interval "74.2 % [73.3, 75.0]": as pages, charts and reports write it, with a space that no
+    line breaks at. whole: without decimals, where there is no room."""
+    value, *around = [f"{100 * share:.0f}"] if whole else percents(share, *ends)
+    return f"{value}\u00a0%" + (f" [{', '.join(around)}]" if around else "")
+
+
+def spaced(text: str) -> str:
+    """A sentence, of a card say, with its percentages written as `in_percent` does."""
+    return re.sub(r"(?<=\d) ?%", "\u00a0%", text)
 
 
 def nsd(class_accuracy: Sequence[float | None]) -> float | None:

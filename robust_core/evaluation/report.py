@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from robust_core.cards import Figure, Tally
 from robust_core.evaluation.leaderboard import JUDGES, Row, interval, ranks
-from robust_core.evaluation.measures import percents
+from robust_core.evaluation.measures import in_percent, spaced
 from robust_core.evaluation.scores import Board, Yardstick
 
 MISSING = "not measured"
@@ -136,12 +136,13 @@ def lines(rows: Sequence[Row], sort: str = "w_robust") -> list[list[str]]:
     for row in rows:
         robust = row.robust
         ends = row.intervals
-        worst = f"{in_percent(ends['worst_class'])} {row.worst_name}" if ends else MISSING
+        worst = f"{figure_in_percent(ends['worst_class'])} {row.worst_name}" if ends else MISSING
         spread = MISSING if robust is None else in_numbers(ends["nsd"]) if "nsd" in ends else "not defined"
         found.append(
             [
                 str(placed.get(row.name, "–")), titles[row.name], row.card.method, row.card.architecture,
-                share(row.clean), share(robust), MISSING if row.w_interval is None else in_percent(row.w_interval),
+                share(row.clean), share(robust),
+                MISSING if row.w_interval is None else figure_in_percent(row.w_interval),
                 worst, spread, f"{robust.n:,}" if robust else "–", checked(row), f"{row.card.parameters:,}",
                 MISSING if row.multiply_adds is None else f"{row.multiply_adds / 1e6:,.1f} M", milliseconds(row),
                 "; ".join(mark.word for mark in row.marks),
@@ -151,11 +152,8 @@ def lines(rows: Sequence[Row], sort: str = "w_robust") -> list[list[str]]:
 
 
 def share(tally: Tally | None) -> str:
-    """ "74.2% [73.3, 75.0]", or that it is missing."""
-    if tally is None:
-        return MISSING
-    low, high = interval(tally)
-    return in_percent(Figure(value=tally.accuracy, low=low, high=high))
+    """ "74.2 % [73.3, 75.0]", or that it is missing."""
+    return MISSING if tally is None else in_percent(tally.accuracy, *interval(tally))
 
 
 def milliseconds(row: Row) -> str:
@@ -165,10 +163,9 @@ def milliseconds(row: Row) -> str:
     return f"{row.cost.one_ms:.2f}" + ("" if row.cost.here else f" ({ELSEWHERE})")
 
 
-def in_percent(figure: Figure) -> str:
-    """ "74.2% [73.3, 75.0]"."""
-    value, low, high = percents(figure.value, figure.low, figure.high)
-    return f"{value}% [{low}, {high}]"
+def figure_in_percent(figure: Figure) -> str:
+    """ "74.2 % [73.3, 75.0]"."""
+    return in_percent(figure.value, figure.low, figure.high)
 
 
 def in_numbers(figure: Figure) -> str:
@@ -184,7 +181,7 @@ def doubt_lines(rows: Sequence[Row]) -> list[list[str]]:
             titles[row.name],
             check.title,
             words[check.passed],
-            check.told,
+            spaced(check.told),
             f"{check.ran}; {row.doubts.n:,} images of {row.doubts.data_name}",
         ]
         for row in rows
@@ -222,18 +219,41 @@ def about(
 ) -> list[str]:
     """What the numbers are, in sentences: images, attack, budget, seeds, order. filters: as "method trades"."""
     seeds = sorted({row.score.seed for row in rows if row.score})
-    counts = sorted({row.robust.n for row in rows if row.robust})
     told = [f"Test images: {board.data_name}" + (f", SHA-256 {board.fingerprint[:12]}…" if board.fingerprint else "")]
     under = yardstick.title if yardstick else "nothing yet"
-    told.append(f"Robust: right after {under}; {board.budget}; seed {', '.join(map(str, seeds)) or 'none'}")
-    told.append(f"n: the first {', '.join(f'{n:,}' for n in counts) or 'none'} test images; 95 % intervals (Wilson; of "
-                "worst class and NSD bootstrap)")  # fmt: skip
+    told.append(f"Robust: still right under {under}; {board.budget}; seed {', '.join(map(str, seeds)) or 'none'}")
+    told.append(f"{_images(rows)}; 95 % intervals (Wilson; of worst class and NSD bootstrap)")
+    told += [said] if (said := standing(rows, sort)) else []
     told.append("W-Robust = ½ clean + ½ robust; NSD = standard deviation / mean of the class accuracies, robust; lower "
                 "is fairer")  # fmt: skip
     told.append(SPANS)
     order = f"Ranked by {NAMES[sort]}" if sort in JUDGES else f"In order of {NAMES[sort]}, not ranked"
     told.append(order + (f", filtered to {' and '.join(filters)}" if filters else ""))
-    return told
+    return [spaced(sentence) for sentence in told]
+
+
+def _images(rows: Sequence[Row]) -> str:
+    """ "n: the first 128, 1,000 or 10,000 test images, as each row says"."""
+    *fewer, most = sorted({row.robust.n for row in rows if row.robust}) or [0]
+    if not most:
+        return "n: none measured so"
+    several = f"{', '.join(f'{n:,}' for n in fewer)} or " if fewer else ""
+    return f"n: the first {several}{most:,} test images" + (", as each row says" if fewer else "")
+
+
+def standing(rows: Sequence[Row], sort: str = "w_robust") -> str:
+    """Of how many networks the board speaks, where it is not of all: "Measured so: 4 of 18 networks; ranks are among
+    these"; "" where all are ranked."""
+    measured, counting = (sum(map(bool, kind)) for kind in ([row.score for row in rows], [row.ranked for row in rows]))
+    if counting == len(rows):
+        return ""
+    told = f"Measured so: {measured} of {len(rows)} network{'s' if len(rows) > 1 else ''}"
+    if sort not in JUDGES or not measured:
+        return told
+    if counting == measured:
+        return f"{told}; ranks are among these"
+    some = f"{counting} of these {'is' if counting == 1 else 'are'}" if counting else "none of these is"
+    return f"{told}; {some} ranked, and where one is not, a mark says why"
 
 
 def to_markdown(

@@ -15,15 +15,13 @@ from typing import Any
 from robust_core import data
 from robust_core.attacks import AttackSettings
 from robust_core.attacks.settings import SYMBOLS
-from robust_core.cards import AttackResult, Card, Evaluation, Figure, Measure, Tally
+from robust_core.cards import Card, Evaluation, Figure, Measure, Tally
 from robust_core.checkpoints import Checkpoint
 from robust_core.evaluation.plan import called
-from robust_core.models import ARCHITECTURES
-from robust_core.models.backbone import Backbone
+from robust_core.evaluation.remarks import Remark, broken, flatters, left_out
 from robust_core.types import UserError
 
 Task = tuple[tuple[int, int, int], tuple[str, ...]]
-Remark = tuple[str, str]  # in a word, in a sentence
 PAPERS = {1: 0.1, 3: 8 / 255}  # ε of the papers, by channels
 GROUP_TITLES = {"table": "the papers' attacks", "autoattack": "AutoAttack", "adaptive": "adaptive attacks"}
 ROUTER = " (and of those on a router)"
@@ -60,7 +58,8 @@ class Yardstick:
 class Score:
     """One figure of one card: on which images, under what, with what came out untouched beside it.
 
-    plan: the groups of attacks that make it, none for a measure. claimed: it came with an imported card.
+    plan: the groups of attacks that make it, none for a measure. claimed: it came with an imported card. flatters: why
+    it is too good to be held against others: attacks that its yardstick asks for were not made; "" where they were.
     """
 
     yardstick: Yardstick
@@ -77,6 +76,7 @@ class Score:
     remarks: tuple[Remark, ...] = ()
     plan: tuple[str, ...] = ()
     claimed: bool = False
+    flatters: str = ""
 
     def on(self, board: Board) -> bool:
         return (self.fingerprint, self.norm, self.eps) == (board.fingerprint, board.norm, board.eps)
@@ -139,7 +139,7 @@ def _evaluated(card: Card, e: Evaluation) -> list[Score]:
         )  # fmt: skip
 
     found = [
-        score(single(r.attack), r.describe(), r, plan=(r.group,), remarks=_broken(e, [r]))
+        score(single(r.attack), r.describe(), r, plan=(r.group,), remarks=broken(e, [r]))
         for r in e.results
         if r.alone and r.attack is not None
     ]
@@ -149,9 +149,11 @@ def _evaluated(card: Card, e: Evaluation) -> list[Score]:
             made = [r for r in e.results if r.group == group]
             figures = e.figures if len(e.groups) == 1 else {}
             found.append(score(_group(group), called(made), left, plan=(group,), figures=figures,
-                               remarks=(*_left_out(e, group), *_broken(e, made))))  # fmt: skip
+                               remarks=(*left_out(e, group), *broken(e, made))))  # fmt: skip
     told = f"per image the worst of {called(e.results)}"
-    return [*found, score(_worst(e.plan), told, e.worst, plan=e.plan, figures=e.figures, remarks=_remarks(card, e))]
+    remarks = (*left_out(e), *broken(e, e.results))
+    return [*found, score(_worst(e.plan), told, e.worst, plan=e.plan, figures=e.figures, remarks=remarks,
+                          flatters=flatters(card, e))]  # fmt: skip
 
 
 def single(attack: AttackSettings) -> Yardstick:
@@ -172,42 +174,6 @@ def _worst(plan: Sequence[str]) -> Yardstick:
     told = " and ".join(GROUP_TITLES.get(group, group) for group in groups)
     more = ROUTER if set(plan) > set(groups) else ""
     return Yardstick(id="worst:" + "+".join(groups), title=f"worst case of {told}{more}", strength=1 + len(groups))
-
-
-def _remarks(card: Card, e: Evaluation) -> tuple[Remark, ...]:
-    told = _left_out(e)
-    if "adaptive" not in e.plan and not _static(card.architecture):
-        told.append(("attacks left out", "the attacks that know the router were not made: this flatters it"))
-    return (*told, *_broken(e, e.results))
-
-
-def _left_out(e: Evaluation, group: str = "") -> list[Remark]:
-    """What the evaluation's notes say was left out, of this group or of all."""
-    # That a static net was not attacked as a routed one is no remark.
-    notes = [note for note in e.notes if "static" not in note]
-    return [("attacks left out", note) for note in notes if not group or _group_of(note) in ("", group)]
-
-
-def _group_of(note: str) -> str:
-    """The group a note of the plan is about; "" where it does not tell, and then it is about each."""
-    if "router" in note:
-        return "adaptive"
-    return "autoattack" if any(word in note for word in ("FAB", "APGD", "DLR")) else ""
-
-
-def _broken(e: Evaluation, made: Iterable[AttackResult]) -> tuple[Remark, ...]:
-    most = max([e.broken, *(r.broken for r in made)])
-    told = f"up to {most} images end in logits that are no numbers; they count as wrong"
-    return (("broken logits", told),) if most else ()
-
-
-def _static(architecture: str) -> bool:
-    """Is it one whose filters are the same for every image?"""
-    if architecture not in ARCHITECTURES.names():
-        return False
-    make = ARCHITECTURES[architecture]
-    kind = getattr(make, "func", make)
-    return isinstance(kind, type) and issubclass(kind, Backbone)
 
 
 def untouched(card: Card, fingerprint: str, n: int | None, *, claimed: bool = False) -> Tally | None:
@@ -269,18 +235,19 @@ def _known_names() -> dict[str, str]:
 def yardsticks(board: Board, listed: Iterable[Listed]) -> list[Yardstick]:
     """What the cards of a board were measured with, that which ranks the most of them first; of equals the strongest.
 
-    It ranks those that met it on as many images as any did. The worst case over one group alone, with no attack on a
-    router made beside it, is that group's and stands once.
+    It ranks those that met it on as many images as any did, but for figures that flatter. The worst case over one group
+    alone, with no attack on a router made beside it, is that group's and stands once.
     """
     met: dict[str, dict[str, int]] = {}  # by yardstick and card: on how many images
     known: dict[str, Yardstick] = {}
     for one in listed:
-        for stick, n in ((s.yardstick, s.robust.n) for s in one.scores if s.on(board) and s.fresh):
-            counts = met.setdefault(stick.id, {})
-            counts[one.name] = max(counts.get(one.name, 0), n)
+        for score in (s for s in one.scores if s.on(board) and s.fresh):
+            stick, counts = score.yardstick, met.setdefault(score.yardstick.id, {})
+            if not score.flatters:
+                counts[one.name] = max(counts.get(one.name, 0), score.robust.n)
             if stick.id not in known or stick.title.endswith(ROUTER):
                 known[stick.id] = stick
-    ranked = {name: [*counts.values()].count(max(counts.values())) for name, counts in met.items()}
+    ranked = {name: [*counts.values()].count(max(counts.values(), default=0)) for name, counts in met.items()}
     twice = {name for name in known if _is_a_group(known[name]) and f"group:{name.partition(':')[2]}" in known}
     return sorted((known[name] for name in known.keys() - twice), key=lambda y: (-ranked[y.id], -y.strength, y.id))
 

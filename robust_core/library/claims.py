@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from robust_core.cards import Figure
+from robust_core.evaluation.footing import common
 from robust_core.evaluation.leaderboard import Row, row
 from robust_core.evaluation.paired import Interval, gap_between_classes, gap_of_means
+from robust_core.evaluation.remarks import static
 from robust_core.evaluation.scores import PAPERS, Board, Listed, Yardstick, boards, task_of, yardsticks
 from robust_core.library.alike import differences, flat_recipe
 
@@ -49,7 +51,8 @@ CLAIMS = (
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """One figure of both networks, by one yardstick on n images. gain: how much better the method fares; low, high:
-    its interval, about 95 %; paired: image by image."""
+    its interval, about 95 %; paired: image by image. spared: the attacks that know the method's router were left out,
+    and its rival has none: it can only look better than it is."""
 
     board: Board
     yardstick: Yardstick
@@ -61,11 +64,22 @@ class Comparison:
     low: float
     high: float
     paired: bool = False
+    spared: bool = False
 
     @property
     def side(self) -> int:
         """1 for the method, -1 for the rival, 0 where chance or too few images leave it open."""
         return 0 if self.n < ENOUGH else (self.low > 0) - (self.high < 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unspared:
+    """Robust accuracy of a routed network in the worst case with the attacks that know its router, on the first n
+    images; without: where those are left out, None where the card does not say."""
+
+    n: int
+    robust: float
+    without: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +89,7 @@ class Verdict:
 
     unequal: where their recipes differ beyond what the claim is about, "schedule.epochs: 6 against 3". pairs: how many
     equal pairs there are, against: how many of them decide otherwise. doubted: titles of those with raised doubts.
+    unspared: what the attacks on the router leave, where they are left out of `by` and the method's card has them.
     """
 
     claim: Claim
@@ -87,12 +102,13 @@ class Verdict:
     pairs: int = 1
     against: int = 0
     doubted: tuple[str, ...] = ()
+    unspared: Unspared | None = None
 
     @property
     def answer(self) -> Answer:
         if self.unequal:
             return "trained differently"
-        if self.by.side == 0 or self.against:
+        if self.by.side == 0 or self.against or (self.by.side > 0 and self.by.spared):
             return "undecided"
         return "holds" if self.by.side > 0 else "does not hold"
 
@@ -113,7 +129,8 @@ def verdict(claim: Claim, listed: Sequence[Listed], *, of: str | None = None) ->
             continue
         equal += [made[0]] if not unequal else []
         best = best or Verdict(claim=claim, method=method, rival=rival, by=made[0], beyond=made[1], wider=made[2],
-                               unequal=unequal, doubted=_doubted(made[0], method, rival))  # fmt: skip
+                               unequal=unequal, doubted=_doubted(made[0], method, rival),
+                               unspared=_unspared(method, made[0]))  # fmt: skip
     if best is None:
         return None
     against = sum(one.side not in (0, best.by.side) for one in equal)
@@ -178,13 +195,12 @@ def comparisons(
 
 
 def _compared(what: What, stick: Yardstick, board: Board, method: Listed, rival: Listed) -> Comparison | None:
-    rows = [row(one, board, stick.id) for one in (method, rival)]
-    counts = {(one.robust.n, one.clean.n) for one in rows if _whole(one) and one.robust and one.clean}
+    rows = common(board, stick.id, method, rival)
+    if rows is None:
+        return None
     ours, theirs = (_figure(what, one) for one in rows)
     score = rows[0].score
-    if not all(map(_whole, rows)) or len(counts) != 1 or ours is None or theirs is None or score is None:
-        return None
-    if not _attacked_alike(score.plan, rows[1].score.plan if rows[1].score else ()):
+    if ours is None or theirs is None or score is None:
         return None
     better, worse = (theirs, ours) if what == "nsd" else (ours, theirs)
     gain = better.value - worse.value
@@ -205,15 +221,12 @@ def _compared(what: What, stick: Yardstick, board: Board, method: Listed, rival:
         low=low,
         high=high,
         paired=paired is not None,
+        spared="adaptive" not in score.plan and _routed(method) and not _routed(rival),
     )
 
 
-def _attacked_alike(ours: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
-    """Did both meet the same attacks, but for a router's own?
-
-    The adaptive group has restarts of APGD, too, which only AutoAttack gives a static network as well.
-    """
-    return set(ours) == set(theirs) or "autoattack" in {*ours} & {*theirs}
+def _routed(one: Listed) -> bool:
+    return not static(one.card.architecture)
 
 
 def _by_image(what: What, better: Row, worse: Row) -> Interval | None:
@@ -227,11 +240,6 @@ def _by_image(what: What, better: Row, worse: Row) -> Interval | None:
     return gap_of_means((better.clean, better.robust), (worse.clean, worse.robust))
 
 
-def _whole(one: Row) -> bool:
-    """Measured here, by these weights, with nothing left out: a router's own attacks, say."""
-    return one.ranked and one.clean is not None and not any(mark.kind == "partial" for mark in one.marks)
-
-
 def _figure(what: What, one: Row) -> Figure | None:
     return one.w_interval if what == "w_robust" else one.intervals.get(what)
 
@@ -239,3 +247,15 @@ def _figure(what: What, one: Row) -> Figure | None:
 def _doubted(by: Comparison, *pair: Listed) -> tuple[str, ...]:
     rows = [row(one, by.board, by.yardstick.id) for one in pair]
     return tuple(one.title for one in rows if one.doubts and one.doubts.raised)
+
+
+def _unspared(method: Listed, by: Comparison) -> Unspared | None:
+    """Of the evaluations on this board that attack the router the one on the most images."""
+    if not by.spared:
+        return None
+    made = [s for s in method.scores if s.on(by.board) and s.fresh and not s.claimed and "adaptive" in s.plan]
+    whole = max((s for s in made if s.yardstick.strength > 1), key=lambda s: s.robust.n, default=None)
+    if whole is None:
+        return None
+    same = next((s for s in method.scores if s.yardstick.id == by.yardstick.id and s.clean is whole.clean), None)
+    return Unspared(n=whole.robust.n, robust=whole.robust.accuracy, without=same.robust.accuracy if same else None)

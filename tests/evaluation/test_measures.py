@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robust_core.cards import Tally
-from robust_core.evaluation.measures import class_figures, nsd, percents, share_figure, wilson
+from robust_core.evaluation.measures import (
+    class_figures,
+    in_percent,
+    nsd,
+    percents,
+    share_figure,
+    spaced,
+    wilson,
+)
 
 
 def tally(*classes: tuple[int, int]) -> Tally:
@@ -98,3 +106,11 @@ def test_nothing_is_printed_as_nought_or_all_that_is_not(n: int, drawn: st.DataO
     assert (float(value) == 0) == (correct == 0)
     assert (float(value) == 100) == (correct == n)
     assert float(low) <= float(value) <= float(high)
+
+
+def test_a_percentage_is_written_with_a_space_that_no_line_breaks_at() -> None:
+    assert in_percent(0.742) == "74.2\u00a0%"
+    assert in_percent(0.5, *wilson(50, 100)) == "50.0\u00a0% [40.4, 59.6]"
+    assert in_percent(0.0, *wilson(0, 10_000)) == "0.00\u00a0% [0.00, 0.04]"
+    assert in_percent(0.866, whole=True) == "87\u00a0%"
+    assert spaced("86.3% of 12 and 95 % (W %d)") == "86.3\u00a0% of 12 and 95\u00a0% (W %d)"

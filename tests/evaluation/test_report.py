@@ -9,8 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from robust_core.evaluation.leaderboard import ordered, row
-from robust_core.evaluation.report import about, doubt_lines, headings, lines, records, to_csv, to_markdown
+from robust_core.evaluation.leaderboard import ordered, row, with_fewer_marked
+from robust_core.evaluation.report import (
+    about,
+    doubt_lines,
+    headings,
+    lines,
+    records,
+    standing,
+    to_csv,
+    to_markdown,
+)
 from robust_core.evaluation.scores import boards, yardsticks
 from robust_core.tallies import Figure
 from tests.evaluation.claims import PGD, card, doubts, evaluation, measure, tally
@@ -66,11 +75,11 @@ def test_markdown_has_a_table_of_equal_width_and_says_what_it_is(tmp_path: Path)
     widths = {line.replace("\\|", "").count("|") for line in table}
     assert widths == {len(headings()) + 1}
     assert "&lt;b>" in text
-    assert "50.0% [40.4, 59.6]" in text
-    assert re.search(r"\| 69\.0% \[\d\d\.\d, \d\d\.\d\] \|", text)
+    assert "50.0\u00a0% [40.4, 59.6]" in text
+    assert re.search(r"\| 69\.0\u00a0% \[\d\d\.\d, \d\d\.\d\] \|", text)
     assert "W-Robust's interval: half the sum of the lower ends of both" in text
     assert "1 of 2 caught" in text
-    assert re.search(r"\| 20\.0% \[\d+\.\d, \d+\.\d\] dog \| 0\.447 \[0\.\d{3}, 0\.\d{3}\] \|", text)
+    assert re.search(r"\| 20\.0\u00a0% \[\d+\.\d, \d+\.\d\] dog \| 0\.447 \[0\.\d{3}, 0\.\d{3}\] \|", text)
     for told in ("PGD-20, step 0.0125", "L∞, ε = 0.1 (25.5/255)", "seed 0", "the first 100 test images"):
         assert told in text
 
@@ -116,8 +125,8 @@ def test_where_nothing_is_right_the_interval_is_no_point_and_nsd_is_undefined(tm
     (board,) = boards([one])
     found = row(one, board, PGD_ID)
     (words,) = lines([found])
-    assert words[5] == "0.0% [0.0, 3.7]"  # 3.8416 / 103.8416
-    assert words[7] == "0.0% [0.0, 13.3] 4 classes alike"  # 3.8416 / 28.8416
+    assert words[5] == "0.0\u00a0% [0.0, 3.7]"  # 3.8416 / 103.8416
+    assert words[7] == "0.0\u00a0% [0.0, 13.3] 4 classes alike"  # 3.8416 / 28.8416
     assert words[8] == "not defined"
     (record,) = records([found], board, None)
     assert record["nsd_low"] == record["nsd_high"] == record["nsd"] == "not defined: none is right"
@@ -135,3 +144,50 @@ def test_an_imported_card_s_own_intervals_are_not_taken_over(tmp_path: Path) -> 
         found = row(one, board, "group:table").intervals
         assert (found == told) is not claimed
         assert found["worst_class"].low < 0.2 < found["worst_class"].high
+
+
+def test_of_how_many_networks_a_board_speaks_is_said(tmp_path: Path) -> None:
+    few = measure(5, 5, 5, 5, attack=PGD).model_copy(update=tally(9, 9, 9, 9, each=10).model_dump())
+    cards = {"a": (CLEAN, ROBUST), "b": (CLEAN, few), "c": (CLEAN,), "d": ()}
+    every = [listed(tmp_path / "shapes" / name, card(name, measures=made)) for name, made in cards.items()]
+    board = boards(every)[0]
+    whole, short, *bare = (row(one, board, PGD_ID) for one in every)
+    assert standing([whole]) == standing([whole, whole]) == ""
+    assert standing([whole, *bare]) == "Measured so: 1 of 3 networks; ranks are among these"
+    assert standing([whole, *bare], "ms") == "Measured so: 1 of 3 networks"
+    assert standing(bare) == "Measured so: 0 of 2 networks"
+    marked = with_fewer_marked([whole, short, *bare])
+    said = "Measured so: 2 of 4 networks; 1 of these is ranked, and where one is not, a mark says why"
+    assert standing(marked) == said
+    assert said in about(marked, board, None)
+    assert said in to_markdown(marked, board, None)
+    (alone,) = [one for one in marked if one.fewer]
+    assert standing([alone]).endswith("; none of these is ranked, and where one is not, a mark says why")
+
+
+def test_what_the_numbers_are_is_read_at_once(tmp_path: Path) -> None:
+    counts = [tally(*(each // 2,) * 4, each=each).model_dump() for each in (25, 250, 2500)]
+    every = [
+        listed(tmp_path / "shapes" / str(k), card(str(k), measures=(ROBUST.model_copy(update=count),)))
+        for k, count in enumerate(counts)
+    ]
+    board = boards(every)[0]
+    rows = [row(one, board, PGD_ID) for one in every]
+    stick = yardsticks(board, every)[0]
+
+    def told(count: int) -> str:
+        return " | ".join(about(rows[:count], board, stick))
+
+    assert "n: the first 100 test images; 95\u00a0% intervals" in told(1)
+    assert "n: the first 100 or 1,000 test images, as each row says; 95" in told(2)
+    assert "n: the first 100, 1,000 or 10,000 test images, as each row says; 95" in told(3)
+    assert "n: none measured so; 95" in told(0)
+    assert "Robust: still right under PGD-20, step 0.0125" in told(1)
+
+
+def test_what_a_card_tells_of_a_check_is_written_as_all_percentages_are(tmp_path: Path) -> None:
+    made = doubts(True)
+    made = made.model_copy(update={"checks": (made.checks[0].model_copy(update={"told": "12.5% stand"}),)})
+    one = listed(tmp_path / "shapes" / "a", card(measures=(CLEAN, ROBUST), doubts=(made,)))
+    ((*_, told, _),) = doubt_lines([row(one, boards([one])[0], PGD_ID)])
+    assert told == "12.5\u00a0% stand"

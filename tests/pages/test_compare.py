@@ -35,8 +35,10 @@ def test_the_board_comes_from_cards_and_no_network_is_loaded(open_page, monkeypa
     found = rows(app)
     assert list(found) == ["AW-Net", "PGD-AT", "Standard"]  # W-Robust .70, .70, .46: equal ones by name
     aw = found["AW-Net"]
-    assert [aw[key]["text"] for key in ("rank", "clean", "robust", "w_robust")] == ["1", "82.0%", "58.0%", "70.0%"]
-    assert (aw["worst_class"]["text"], aw["n"]["text"], aw["n"]["sub"]) == ("50.0%", "100", "seed 0")
+    assert [aw[key]["text"] for key in ("rank", "clean", "robust", "w_robust")] == [
+        "1", "82.0\u00a0%", "58.0\u00a0%", "70.0\u00a0%",
+    ]  # fmt: skip
+    assert (aw["worst_class"]["text"], aw["n"]["text"], aw["n"]["sub"]) == ("50.0\u00a0%", "100", "seed 0")
     assert aw["robust"]["low"] < 0.58 < aw["robust"]["high"]
     assert aw["doubts"]["text"] == "not checked"
     assert aw["multiply_adds"]["text"].endswith("k")  # counted from what the card says of it
@@ -46,8 +48,8 @@ def test_the_board_comes_from_cards_and_no_network_is_loaded(open_page, monkeypa
     assert "Ranked by W-Robust." in said(app)
     assert "first 100 test images" in said(app)
     assert "ε = 0.1 (25.5/255)" in said(app)
-    assert "AW-Net 82.0% clean and 58.0% robust" in alt(app, "compare_tradeoff")
-    assert "Standard 2.0% over all" in alt(app, "compare_worst")
+    assert "AW-Net 82.0\u00a0% clean and 58.0\u00a0% robust" in alt(app, "compare_tradeoff")
+    assert "Standard 2.0\u00a0% over all" in alt(app, "compare_worst")
 
 
 def test_what_is_missing_foreign_stale_or_caught_says_so(open_page, zoo):
@@ -109,10 +111,10 @@ def test_boards_are_of_one_budget_and_filters_leave_the_rest_out(open_page, zoo)
     change(zoo / PGD, measures=(*card.measures, wide.model_copy(update={"correct": 30, "class_correct": (3,) * 10})))
     app = open_page(COMPARE, board="fashion_mnist_small:linf:0.2")
     found = rows(app)
-    assert found["PGD-AT"]["robust"]["text"] == "30.0%"
+    assert found["PGD-AT"]["robust"]["text"] == "30.0\u00a0%"
     assert found["AW-Net"]["robust"]["text"] == found["Standard"]["robust"]["text"] == "not measured"
     app.selectbox(key="w_board").set_value("fashion_mnist_small:linf:0.1").run()
-    assert rows(app)["PGD-AT"]["robust"]["text"] == "60.0%"
+    assert rows(app)["PGD-AT"]["robust"]["text"] == "60.0\u00a0%"
     app.selectbox(key="w_architecture").set_value("aw_net").run()
     assert list(rows(app)) == ["AW-Net"]
     assert "2 more filtered out" in said(app)
@@ -256,6 +258,8 @@ def test_of_a_crowd_only_its_best_and_the_chosen_are_named():
     fragile = charts.Checkpoint(id="frail", name="frail", clean=0.9, robust=0.01)
     robust = charts.Checkpoint(id="hard", name="hard", clean=0.7, robust=0.75)
     assert named([*crowd, fragile, robust], ["n2"]) == ["n2", "n5", "frail", "hard"]
+    flattering = replace(crowd[5], ranked=False)  # its figures count for nothing against n4's
+    assert named([*crowd[:5], flattering, fragile, robust], []) == ["n4", "n5", "frail", "hard"]
     # One that is beaten, and lies apart, is seen and not known: it has its name.
     apart = charts.Checkpoint(id="apart", name="apart", clean=0.8, robust=0.5)
     assert named([*crowd, fragile, apart], []) == ["n5", "frail", "apart"]

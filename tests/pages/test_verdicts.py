@@ -63,7 +63,7 @@ def test_a_claim_s_link_shows_its_figures_on_compare(open_page, zoo):
     assert board["absld"]["worst_class"]["text"] == "not measured"
     shown = rows(open_page(COMPARE, **{key: value for key, (value,) in worst.items()}))
     assert {name: shown[name]["worst_class"]["text"] for name in ("absld", "rslad")} == {
-        "absld": "40.0%", "rslad": "20.0%",
+        "absld": "40.0\u00a0%", "rslad": "20.0\u00a0%",
     }  # fmt: skip
     assert next(iter(shown)) == "absld"
 
@@ -79,7 +79,7 @@ def test_gains_are_points_and_nsd_is_told_as_it_is(open_page, zoo):
     assert nsd["x"] == pytest.approx([100 * (50 / 250 - 50 / 450)])
     said = " ".join(a["text"] for a in claimed(app)["layout"]["annotations"])
     assert "0.111 and 0.200" in said
-    assert "40.0 and 20.0 %" in said
+    assert "40.0 and 20.0\u00a0%" in said
     assert "holds here" in said
     assert "on the first n test images of fashion_mnist_small, L∞, ε = 0.1 (25.5/255)" in texts(app).replace("\\", "")
     named = claimed(app)["layout"]["yaxis"]["ticktext"]
@@ -88,7 +88,7 @@ def test_gains_are_points_and_nsd_is_told_as_it_is(open_page, zoo):
 
 def judged(paired, under="pgd", n=10_000):
     board = Board(id="b", data_name="shapes", fingerprint="", norm="linf", eps=0.1, task=((1, 8, 8), ()))
-    return SimpleNamespace(paired=paired, yardstick=SimpleNamespace(id=under), n=n, board=board)
+    return SimpleNamespace(paired=paired, yardstick=SimpleNamespace(id=under), n=n, board=board, spared=False)
 
 
 def test_rows_on_another_footing_are_announced_and_the_papers_attacks_named():
@@ -139,7 +139,7 @@ def test_what_more_images_decide_under_a_weaker_attack_is_said(monkeypatch, side
     found = SimpleNamespace(by=judged(True), claim=CLAIMS[0], beyond=None, wider=wider, unequal=(),
                             against=0, doubted=())  # fmt: skip
     told = verdicts._remarks([found])[1]
-    assert f"55.2 and 56.0 % on the PGD\\-20, {word} beyond chance" in told
+    assert f"55.2 and 56.0\u00a0% on the PGD\\-20, {word} beyond chance" in told
 
 
 def retaught(zoo, name, clean, right):
@@ -167,5 +167,13 @@ def test_what_a_recipe_says_is_shown_and_not_done(open_page, zoo):
 
 
 def test_a_routed_network_s_page_answers_its_claim(open_page):
-    assert claimed(open_page("pages/2_Routing.py", model="fashion_mnist/aw_net")) is not None
+    app = open_page("pages/2_Routing.py", model="fashion_mnist/aw_net")
+    assert claimed(app) is not None
+    (closed,) = [one for one in app.expander if "claims" in one.label]
+    assert not closed.proto.expanded
+    assert closed.label.endswith("AW-Net against its static twin, W-Robust: **trained differently**")
+    assert "### Do the papers" not in texts(app)
     assert claimed(open_page("pages/3_Temperatures.py", model="fashion_mnist/pgd_at")) is None
+    home = open_page()
+    assert not [one for one in home.expander if "claims" in one.label]
+    assert "### Do the papers' claims hold here?" in texts(home)

@@ -1,0 +1,61 @@
+"""Two networks on one footing: by one yardstick, on the same images, as many as both were asked.
+
+Where one was asked more than the other, its figure is cut to the first images, of which its card knows which it got
+right; seed and image decide every verdict of an attack, so that this is what a shorter evaluation would have found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from robust_core.evaluation.leaderboard import Row, every_row
+from robust_core.evaluation.scores import Board, Listed
+
+Pair = tuple[Row, Row]
+
+
+def common(board: Board, yardstick: str, first: Listed, second: Listed) -> Pair | None:
+    """The rows of both on the most images that both were asked; None where nothing is measured alike."""
+    ours, theirs = ([one for one in every_row(each, board, yardstick) if _whole(one)] for each in (first, second))
+    pairs = [cut for a in ours for b in theirs if _attacked_alike(a, b) and (cut := _cut(a, b)) is not None]
+    return max(pairs, key=_worth, default=None)
+
+
+def _whole(one: Row) -> bool:
+    """Measured here, by these weights, with nothing left out: a router's own attacks, say."""
+    return one.ranked and one.clean is not None and not any(mark.kind == "partial" for mark in one.marks)
+
+
+def _attacked_alike(one: Row, other: Row) -> bool:
+    """Did both meet the same attacks, but for a router's own?
+
+    The adaptive group has restarts of APGD, too, which only AutoAttack gives a static network as well.
+    """
+    ours, theirs = (set(row.score.plan if row.score else ()) for row in (one, other))
+    return ours == theirs or "autoattack" in ours & theirs
+
+
+def _cut(one: Row, other: Row) -> Pair | None:
+    """Both on the images of the one that was asked fewer."""
+    assert one.robust
+    assert other.robust
+    class_n = min(one.robust, other.robust, key=lambda tally: tally.n).class_n
+    ours, theirs = _of_first(one, class_n), _of_first(other, class_n)
+    return None if ours is None or theirs is None else (ours, theirs)
+
+
+def _of_first(row: Row, class_n: tuple[int, ...]) -> Row | None:
+    assert row.score
+    assert row.score.clean
+    if row.score.robust.class_n == class_n:
+        return row
+    robust, clean = row.score.robust.of_first(class_n), row.score.clean.of_first(class_n)
+    if robust is None or clean is None:
+        return None
+    return replace(row, score=replace(row.score, robust=robust, clean=clean, figures={}), clean=clean)
+
+
+def _worth(pair: Pair) -> tuple[int, bool]:
+    """More images before fewer, and those of which is known which are right before mere counts."""
+    tallies = [tally for row in pair for tally in (row.robust, row.clean) if tally is not None]
+    return tallies[0].n, all(tally.marks is not None for tally in tallies)

@@ -1,0 +1,59 @@
+"""What speaks against a row of a board: other weights than the card's, claims, images or attacks that are missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from robust_core.cards import Card
+from robust_core.checkpoints import weights_sha
+from robust_core.evaluation.scores import Board, Listed, Score
+from robust_core.types import UserError
+
+Kind = Literal["stale", "foreign", "partial", "fewer", "flattering"]
+UNRANKED = ("stale", "fewer", "flattering")  # kinds of marks whose figures do not count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """What speaks against a row, in a word and in a sentence."""
+
+    kind: Kind
+    word: str
+    told: str
+
+
+def of_weights(listed: Listed) -> list[Mark]:
+    try:
+        same = weights_sha(listed.checkpoint) == listed.card.weights_sha256
+    except UserError as error:
+        return [Mark(kind="stale", word="no weights", told=str(error))]
+    told = "the weights that lie there are not those its card describes: its figures are another network's"
+    return [] if same else [Mark(kind="stale", word="stale card", told=told)]
+
+
+def of_origin(card: Card, board: Board, *, claimed: bool) -> list[Mark]:
+    if claimed:
+        told = "imported with its figures: nobody has measured them here, and they are not ranked"
+        return [Mark(kind="foreign", word="figures as its card claims", told=told)]
+    if card.imported:
+        told = "imported: how it was trained is not known here, or only as its card claims"
+        return [Mark(kind="foreign", word="imported", told=told)]
+    if card.data_name != board.data_name:
+        told = f"trained on {card.data_name}, tested on {board.data_name}"
+        return [Mark(kind="foreign", word=f"trained on {card.data_name}", told=told)]
+    return []
+
+
+def of_figures(score: Score, card: Card) -> list[Mark]:
+    marks = [Mark(kind="partial", word=word, told=told) for word, told in score.remarks]
+    if score.flatters:
+        marks.append(Mark(kind="flattering", word="router not attacked", told=score.flatters))
+    absent = [name for name, n in zip(card.class_names, score.robust.class_n, strict=False) if n == 0]
+    if absent:
+        told = f"no image of {', '.join(absent[:4])}{' …' if len(absent) > 4 else ''} among the {score.robust.n}"
+        marks.append(Mark(kind="partial", word=f"{len(absent)} of {len(card.class_names)} classes absent", told=told))
+    if score.clean and score.clean.n != score.robust.n:
+        told = f"untouched accuracy is of {score.clean.n:,} images, robust accuracy of {score.robust.n:,}"
+        marks.append(Mark(kind="partial", word="two n", told=told))
+    return marks
