@@ -95,10 +95,12 @@ def colours() -> str:
     return f"--c:{now.clean};--a:{now.adversarial};--q:{now.muted};--ok:{now.good}"
 
 
-def show(chart: object, key: str, **settings: object) -> object:
+def show(chart: object, key: str, *, told: str = "", **settings: object) -> object:
     """A Plotly figure of robust_core.charts as it is, with its sentence for those who cannot see it; to be taken along
-    as a picture from the button that appears over it."""
+    as a picture from the button that appears over it. told: a line for that picture alone, as plain text; the page says
+    it beside the figure."""
     config = charts.taken_along(key)
+    chart = charts.signed(chart, told, look()) if told else chart
     return st.plotly_chart(chart, theme=None, key=key, alt=charts.alt(chart), config=config, **settings)
 
 

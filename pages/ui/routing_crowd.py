@@ -58,8 +58,10 @@ def crowd(net: Served, chosen: Chosen) -> None:
     experts = bool(many.clean.route.experts)
     views = {v: t for v, t in VIEWS.items() if v != "load" or experts}
     view = link.segments("View", views, "view", "paths")
-    {"paths": _paths, "codes": _codes, "shares": _shares, "load": _load}[view](many, about(net, chosen, n, of))
-    st.caption(measured_on(many, net))
+    measured = measured_on(many, net)
+    drawn = {"paths": _paths, "codes": _codes, "shares": _shares, "load": _load}[view]
+    drawn(many, about(net, chosen, n, of), f"{net.title}: {measured}")
+    st.caption(measured)
 
 
 def _summary(many: Crowd) -> None:
@@ -80,7 +82,7 @@ def _summary(many: Crowd) -> None:
         st.markdown(" ".join(words))
 
 
-def _paths(many: Crowd, key: tuple[object, ...]) -> None:
+def _paths(many: Crowd, key: tuple[object, ...], _signed: str) -> None:
     bar = st.container(horizontal=True, vertical_alignment="bottom")
     experts = bool(many.clean.route.experts)
     with bar:
@@ -125,7 +127,7 @@ def _thumbnails(many: Crowd, rows: tuple[int, ...]) -> None:
     st.html(f'<div class="rl-list">{"".join(cells)}{more}</div>')
 
 
-def _codes(many: Crowd, key: tuple[object, ...]) -> None:
+def _codes(many: Crowd, key: tuple[object, ...], signed: str) -> None:
     by = link.segments("Coloured by", COLOURS, "colour", "type")
     found = remember(("codes", *key), lambda: code_map(many), private=False)
     groups, names = {
@@ -134,15 +136,15 @@ def _codes(many: Crowd, key: tuple[object, ...]) -> None:
         "right": ((~many.right).long(), ("right", "wrong")),
     }[by]
     chart = charts.code_map(found, groups.numpy(), names, index=many.index.repeat(2).numpy(), look=look())
-    show(chart, key="code_map")
+    show(chart, key="code_map", told=signed)
     st.caption(
         "One point an image: all its signals (or expert probabilities) and P(adversarial), on two main axes (PCA)."
     )
 
 
-def _shares(many: Crowd, key: tuple[object, ...]) -> None:
+def _shares(many: Crowd, key: tuple[object, ...], signed: str) -> None:
     shares = remember(("shares", *key), lambda: crowds.shares_by_conv(many), private=False)
-    show(charts.variance_shares(shares, look=look()), key="variance_shares")
+    show(charts.variance_shares(shares, look=look()), key="variance_shares", told=signed)
     st.caption("Exact sums of squares: between the two types, between the classes of a type, and within a class.")
     convs = {name: name for name in decisions(many.clean.route)}
     conv = link.select("Class means of", convs, "means_of", next(iter(convs)), width=280)
@@ -151,12 +153,12 @@ def _shares(many: Crowd, key: tuple[object, ...]) -> None:
     present = [k for k in range(len(many.class_names)) if np.isfinite(means[0, k]).all()]
     names = [many.class_names[k] for k in present]
     chart = charts.class_signals(means[:, present], names, neutral=0.0 if experts else 1.0, look=look())
-    show(chart, key="class_signals")
+    show(chart, key="class_signals", told=f"{conv} of {signed}")
 
 
-def _load(many: Crowd, key: tuple[object, ...]) -> None:
+def _load(many: Crowd, _key: tuple[object, ...], signed: str) -> None:
     clean, adversarial = (
         {name: share.numpy() for name, share in crowds.expert_load(seen.route).items()}
         for seen in (many.clean, many.adversarial)
     )
-    show(charts.expert_load(clean, adversarial, look=look()), key="expert_load")
+    show(charts.expert_load(clean, adversarial, look=look()), key="expert_load", told=signed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import link
+from pages.ui import link, pickers
 from pages.ui.frame import guarded, look, show
 from pages.ui.memory import remember
 from pages.ui.perturb_attack import Chosen
@@ -54,11 +54,11 @@ def weights(found: Shelf, net: Served, chosen: Chosen) -> None:
 
 
 def _defaults(found: Shelf, net: Served) -> tuple[str, str]:
-    """Standard against a robust one, where they are there."""
-    names = list(found.nets)
-    plain = next((n for n in names if n.endswith("/standard")), names[0])
-    robust = next((n for n in names if n.endswith("/pgd_at")), net.name)
-    return plain, robust
+    """The chosen network against the plain one of its task; the plain one itself against a hardened one."""
+    alike = [n for n, other in found.nets.items() if n != net.name and pickers.same_task(other, net)]
+    wanted = (pickers.PLAIN, *pickers.PREFERRED)
+    other = next((n for last in wanted for n in alike if n.endswith(f"/{last}")), next(iter(alike), net.name))
+    return net.name, other
 
 
 def _pairs(a: Served, b: Served) -> tuple[LayerPair, ...]:
@@ -86,5 +86,6 @@ def _effective(net: Served, chosen: Chosen) -> None:
             look=now,
         ),
         key="filter_effective",
+        told=f"{net.title}: {measured_on(many, net)}",
     )
     st.caption(f"W₁: between clean and adversarial images. {measured_on(many, net)}")

@@ -40,7 +40,8 @@ def mistaken(net: Served) -> None:
     with side:
         cell = _pick_cell(table, images)
     with left:
-        show(charts.confusion(table.numpy(), images.class_names, chosen=cell, look=look()), "confusion",
+        signed = f"{net.title}, first {n:,} test images of {images.name}, {where}. {attack.describe()}."
+        show(charts.confusion(table.numpy(), images.class_names, chosen=cell, look=look()), "confusion", told=signed,
              on_select=_clicked, selection_mode="points")  # fmt: skip
     with side:
         _images(net, data_name, images, cell, now, labels)

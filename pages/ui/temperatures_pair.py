@@ -8,12 +8,13 @@ from pages.ui import pickers
 from pages.ui.frame import look, show, verbatim
 from pages.ui.memory import remember
 from pages.ui.served import Served, test_images
-from pages.ui.temperatures_judged import pick_number, stands, yardstick
+from pages.ui.temperatures_judged import counted, pick_number, stands, yardstick
 from robust_core import charts
 from robust_core.attacks import AttackSettings
-from robust_core.explain import Comparison, Gain, compare
+from robust_core.explain import Comparison, compare
 
 RESAMPLES = 2000
+FIRST = 1000  # images to begin with: of 200, ten classes have 20 each, and no gain of theirs is sure
 
 
 def pair(net: Served, other: Served | None) -> None:
@@ -25,16 +26,19 @@ def pair(net: Served, other: Served | None) -> None:
         return
     data_name = pickers.pick_data(net)
     images, attack = test_images(data_name), yardstick(net)
-    n = pick_number(images)
+    known = min(len(counted(one, images, settings)) for one in (net, other) for settings in (attack, None))
+    n = pick_number(images, FIRST, known)
     robust, clean = (compared(other, net, data_name, n, settings) for settings in (attack, None))
     hard = sorted(range(len(images.class_names)), key=lambda k: robust.a[k] if robust.class_n[k] else 2.0)
     st.markdown(_told(other, net, robust, clean))
     chart = charts.gains(
         [("robust accuracy", robust), ("clean accuracy", clean)], images.class_names, order=hard, look=look()
     )
-    show(chart, "gains")
+    signed = f"{net.title} minus {other.title}, first {n:,} test images of {images.name}. Robust: {attack.describe()}."
+    show(chart, "gains", told=signed)
     st.caption(
-        f"{verbatim(net.title)} minus {verbatim(other.title)}, both on the first {n:,} test images of {images.name}. "
+        f"{verbatim(net.title)} minus {verbatim(other.title)}, both on the first {n:,} test images of {images.name}"
+        f"{', as counted for their cards' if n <= known else ''}. "
         f"Robust: {attack.describe()}. Bars: 95 % intervals (Agresti and Min's for paired shares; of the worst class "
         f"and NSD from {RESAMPLES:,} resamples of the images, seed 0); grey where they hold 0. Classes from the one "
         f"that is hardest for {verbatim(other.title)}. One training each: another seed may differ."
@@ -58,16 +62,8 @@ def _told(a: Served, b: Served, robust: Comparison, clean: Comparison) -> str:
     worse = sum(g.sure and g.value < 0 for g in robust.classes)
     return (
         f"From **{verbatim(a.title)}** to **{verbatim(b.title)}**, under attack: "
-        f"worst class {_points(robust.worst_class)}, all classes "
-        f"{_points(robust.overall)}, NSD {_plain(robust.nsd)}; untouched: worst class {_points(clean.worst_class)}, "
-        f"all classes {_points(clean.overall)}. By intervals that leave out 0, {better} of {len(robust.classes)} "
+        f"worst class {robust.worst_class.told()}, all classes {robust.overall.told()}, NSD "
+        f"{robust.nsd.told(points=False)}; untouched: worst class {clean.worst_class.told()}, all classes "
+        f"{clean.overall.told()}. By intervals that leave out 0, {better} of {len(robust.classes)} "
         f"classes gained robustness and {worse} paid."
     )
-
-
-def _points(gain: Gain) -> str:
-    return f"{100 * gain.value:+.1f} points [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
-
-
-def _plain(gain: Gain) -> str:
-    return f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]" if gain.value == gain.value else "not defined"

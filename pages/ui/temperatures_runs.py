@@ -15,6 +15,8 @@ from robust_core import checkpoints, data
 from robust_core.checkpoints import CARD, HISTORY, RECIPE
 from robust_core.explain import Story, read_story
 from robust_core.training import status
+from robust_core.training.follow import follow
+from robust_core.training.kept import kept_earlier
 from robust_core.training.recipe import Recipe, read_recipe
 from robust_core.training.run import runs_folder
 from robust_core.types import UserError
@@ -45,6 +47,10 @@ class Watched:
         except OSError:
             return read_story(self.folder)
         return _story(self.folder, stat.st_mtime_ns, stat.st_size)
+
+    def kept(self) -> int | None:
+        """The epoch whose weights it holds, where that is not the last."""
+        return kept_earlier(follow(self.folder).epochs, self.recipe)
 
     def class_names(self, told: Story) -> tuple[str, ...]:
         """From the card or the recipe's data set; numbers where neither fits the history."""

@@ -87,12 +87,15 @@ def _classes(run: Watched, told: Story, names: tuple[str, ...], beside: Watched 
     with bar:
         picked = link.segments("Order of the classes", ORDERS, "order", "hard")
         epoch = link.slider("Epoch", 1, last, 1, "epoch", last) if last > 1 else 1
-    order = _ordered(picked, told, names)
-    maps = charts.class_maps(told, names, order=order, current=epoch if last > 1 else None, look=look())
-    show(maps, "class_maps")
-    st.caption(_measured(run, told, names))
-    st.markdown(f"### After epoch {epoch} of {last}")
-    show(charts.class_bars(told, names, epoch=epoch, order=order, look=look()), "class_bars")
+    order, current, kept = _ordered(picked, told, names), epoch if last > 1 else None, run.kept()
+    maps = charts.class_maps(told, names, order=order, current=current, kept=kept, look=look())
+    measured = _measured(run, told, names)
+    signed = f"{run.title}{f', trained on {run.recipe.data.name}' if run.recipe else ''}. {measured}"
+    show(maps, "class_maps", told=signed)
+    st.caption(measured)
+    st.markdown(f"### After epoch {epoch} of {last}{_held(epoch, kept)}")
+    bars = charts.class_bars(told, names, epoch=epoch, order=order, look=look())
+    show(bars, "class_bars", told=f"Epoch {epoch} of {last}. {signed}")
     if told.tempered:
         low, high = TEMPERATURES
         st.caption(
@@ -106,9 +109,16 @@ def _classes(run: Watched, told: Story, names: tuple[str, ...], beside: Watched 
         other = beside.story() if beside else None
         if beside and other is not None and len(other.epochs):
             runs.append((beside.title, other))
-    show(charts.fairness(runs, names, current=epoch if last > 1 else None, look=look()), "fairness")
+    show(charts.fairness(runs, names, current=current, kept=kept, look=look()), "fairness", told=signed)
     if _all_zero(told):
         st.caption("Where no class survives the attack, NSD is not defined: its line has a gap.")
+
+
+def _held(epoch: int, kept: int | None) -> str:
+    """What the heading says of the weights, where they are not the last epoch's."""
+    if kept is None:
+        return ""
+    return ", whose weights are kept" if epoch == kept else f"; the weights kept are those of epoch {kept}"
 
 
 def _all_zero(told: Story) -> bool:

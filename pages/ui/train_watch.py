@@ -18,6 +18,7 @@ from robust_core import charts
 from robust_core.charts.curves import Axis, Told
 from robust_core.training import control
 from robust_core.training.follow import Log, follow
+from robust_core.training.kept import kept_earlier
 from robust_core.training.limits import limits
 from robust_core.training.progress import span
 from robust_core.training.run import Run
@@ -159,6 +160,8 @@ def _state(run: Watched, log: Log) -> None:
     """A sentence on what the figures do not say."""
     seen = run.seen
     last = (log.steps or [{}])[-1]
+    if told := _kept(run, log):
+        st.caption(told)
     if seen is not None and seen.status in ("failed", "dead"):
         word = "It failed" if seen.status == "failed" else "It broke off"
         st.error(
@@ -182,6 +185,20 @@ def _state(run: Watched, log: Log) -> None:
     elif run.status == "running" and last.get("step") and last.get("step") == last.get("of"):
         st.caption("Trained. It is being measured on the test images now.")
     measured(run, log)
+
+
+def _kept(run: Watched, log: Log) -> str:
+    """Of which epoch the weights are, where the figures above are of a later one."""
+    kept = kept_earlier(log.epochs, run.recipe)
+    if kept is None or run.recipe is None:
+        return ""
+    last, then = log.epochs[-1], next(line for line in reversed(log.epochs) if line.get("epoch") == kept)
+    so_far = " so far" if run.status in LIVE else ""
+    figures = [f"{name} {then[name]:.1%}" for name in ("clean", "robust") if _number(then.get(name))]
+    return (
+        f"Clean and robust after epoch {last['epoch']} of {run.recipe.schedule.epochs}; the weights kept{so_far} are "
+        f"those of epoch {kept}: {', '.join(figures)}."
+    )
 
 
 def _curves(run: Watched, log: Log, beside: Sequence[Watched], by: Axis, smooth: int) -> None:
@@ -219,7 +236,8 @@ def _latest() -> Memory:
 
 def _told(run: Watched, log: Log) -> Told:
     planned = run.recipe.schedule.epochs if run.recipe else None
-    return Told(name=run.title, planned=planned, steps=log.steps, epochs=log.epochs, changes=log.changes)
+    kept = kept_earlier(log.epochs, run.recipe)
+    return Told(name=run.title, planned=planned, kept=kept, steps=log.steps, epochs=log.epochs, changes=log.changes)
 
 
 def _changed(log: Log) -> str:

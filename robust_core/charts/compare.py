@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from robust_core.charts.marks import architecture_symbol, method_colour, whiskers
 from robust_core.charts.series import numbers
 from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, label, mixed, note
-from robust_core.evaluation.measures import percents, wilson
+from robust_core.evaluation.measures import in_percent, wilson
 from robust_core.types import UserError
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
@@ -81,7 +81,7 @@ def accuracy_curves(
                 cliponaxis=False,
                 line={"color": colour, "width": 2, "dash": DASHES[i % len(DASHES)]},
                 marker={"color": colour, "size": 7, "symbol": architecture_symbol(net.architecture), "opacity": 1},
-                customdata=[_told(share, end) for share, end in zip(shares, ends, strict=True)],
+                customdata=[in_percent(share, *end) for share, end in zip(shares, ends, strict=True)],
                 hovertemplate="%{customdata}",
             )
         )
@@ -147,16 +147,12 @@ def spread(heights: Sequence[float]) -> list[float]:
     return found
 
 
-def _told(value: float, ends: tuple[float, float]) -> str:
-    share, low, high = percents(value, *ends)
-    return f"{share}% [{low}, {high}]"
-
-
 def _curves_alt(x: Sequence[float], nets: Sequence[Counted], x_name: str) -> str:
     if not len(x) or not nets:
         return "No curve to show."
     told = [
-        f"{net.name} " + ", ".join(f"{right / net.n:.1%} at {v:.4g}" for v, right in zip(x, net.right, strict=True))
+        f"{net.name} "
+        + ", ".join(f"{in_percent(right / net.n)} at {v:.4g}" for v, right in zip(x, net.right, strict=True))
         for net in nets
     ]
     return f"Accuracy by {x_name}, of {nets[0].n} images: {'; '.join(told)}."
@@ -187,6 +183,10 @@ def transfer_matrix(
                        xgap=2, ygap=2)
         )  # fmt: skip
     places = [(r, c) for r in range(m + 1) for c in range(m)]
+
+    def whole(r: int, c: int) -> str:
+        return in_percent(shares[r, c], whole=True)
+
     chart.add_trace(
         go.Scatter(
             mode="markers+text",
@@ -194,7 +194,7 @@ def transfer_matrix(
             x=[c for _, c in places],
             y=[r for r, _ in places],
             marker={"size": 34, "symbol": "square", "opacity": 0, "color": look.ink},
-            text=[f"<b>{shares[r, c]:.0%}</b>" if r == c + 1 else f"{shares[r, c]:.0%}" for r, c in places],
+            text=[f"<b>{whole(r, c)}</b>" if r == c + 1 else whole(r, c) for r, c in places],
             textfont={"size": 14, "color": look.ink},
             hovertext=[_matrix_cell(names, shares, n, r, c) for r, c in places],
             hovertemplate="%{hovertext}<extra></extra>",
@@ -225,12 +225,12 @@ def _matrix_cell(names: Sequence[str], shares: np.ndarray, n: int, r: int, c: in
         if r == c + 1
         else f"under {label(names[r - 1])}'s attack"
     )
-    return f"{label(names[c])} {what}:<br>{right} of {n} right, {_told(right / n, wilson(right, n))}"
+    return f"{label(names[c])} {what}:<br>{right} of {n} right, {in_percent(right / n, *wilson(right, n))}"
 
 
 def _matrix_alt(names: Sequence[str], shares: np.ndarray, n: int) -> str:
     told = []
     for r, name in enumerate(names):
-        said = ", ".join(f"{other} {shares[r + 1, c]:.0%}" for c, other in enumerate(names))
+        said = ", ".join(f"{other} {in_percent(shares[r + 1, c], whole=True)}" for c, other in enumerate(names))
         told.append(f"crafted on {name}: {said}")
     return f"Share of {n} images still right. {'; '.join(told)}."

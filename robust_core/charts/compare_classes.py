@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from robust_core.charts.temperatures import headline
 from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, label, note
+from robust_core.evaluation.measures import in_percent
 from robust_core.types import UserError
 
 Shares = Sequence[float | None]
@@ -40,12 +41,12 @@ def class_bars_of(
     for i, net in enumerate(nets):
         number, left = str(i + 1) if i else "", i / len(nets)
         robust = _values(net.robust, order)
-        asked = [label(class_names[c]) if net.robust[c] is not None else "" for c in order]
-        place = {"xaxis": f"x{number}", "yaxis": f"y{number}", "customdata": asked, "showlegend": i == 0, "y": rows}
+        place = {"xaxis": f"x{number}", "yaxis": f"y{number}", "showlegend": i == 0, "y": rows}
+        place |= {"hovertemplate": "%{hovertext}<extra></extra>"}
         chart.add_trace(
             go.Bar(
                 name="robust", orientation="h", x=robust, marker={"color": faded(look.adversarial, 0.75)},
-                legendgroup="robust", hovertemplate="%{customdata}: robust %{x:.1%}<extra></extra>", **place,
+                legendgroup="robust", hovertext=_told("robust", net.robust, class_names, order), **place,
             )
         )  # fmt: skip
         if net.clean:
@@ -54,7 +55,7 @@ def class_bars_of(
                 go.Scatter(
                     name="clean", mode="markers", x=clean, legendgroup="clean", cliponaxis=False,
                     marker={"symbol": "line-ns", "size": 12, "line": {"color": look.clean, "width": 3}, "opacity": 1},
-                    hovertemplate="%{customdata}: clean %{x:.1%}<extra></extra>", **place,
+                    hovertext=_told("clean", net.clean, class_names, order), **place,
                 )
             )  # fmt: skip
         for row, c in enumerate(order):
@@ -80,6 +81,12 @@ def class_bars_of(
     return chart
 
 
+def _told(word: str, shares: Shares, class_names: Sequence[str], order: Sequence[int]) -> list[str]:
+    """ "Shirt: robust 38.1 %", a class; "" where no image of it was asked."""
+    values = [(class_names[c], shares[c]) for c in order]
+    return ["" if share is None else f"{label(name)}: {word} {in_percent(share)}" for name, share in values]
+
+
 def _values(shares: Shares, order: Sequence[int]) -> list[float | None]:
     chosen = [shares[c] for c in order]
     return [share if share is not None and math.isfinite(share) else None for share in chosen]
@@ -91,5 +98,7 @@ def _class_alt(nets: Sequence[ByClass], class_names: Sequence[str]) -> str:
         present = [(s, name) for s, name in zip(net.robust, class_names, strict=True) if s is not None]
         if present:
             low, high = min(present), max(present)
-            told.append(f"{net.name}, robust: worst {low[1]} {low[0]:.1%}, best {high[1]} {high[0]:.1%}")
+            told.append(
+                f"{net.name}, robust: worst {low[1]} {in_percent(low[0])}, best {high[1]} {in_percent(high[0])}"
+            )
     return "Accuracy class by class. " + "; ".join(told) + "."

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
-from robust_core.charts.route_maps import diverging
+from robust_core.charts.route_maps import FAINT, diverging
 from robust_core.charts.series import numbers
 from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, label, note
 from robust_core.explain.crowd import Shares
@@ -166,6 +166,7 @@ def variance_shares(shares: Mapping[str, Shares], *, look: Theme = LIGHT) -> go.
                 text=[f"{100 * v:.0f}%" if v >= 0.06 else "" for v in finite],
                 textposition="inside",
                 insidetextanchor="middle",
+                constraintext="none",
                 textfont={"size": 11, "color": look.ink if colour == look.grid else look.page},
                 textangle=0,
                 hovertemplate=f"{name} %{{x:.1%}}<extra></extra>",
@@ -188,7 +189,7 @@ def class_signals(
     """
     values = numbers(means) - neutral
     order = np.argsort(-np.nan_to_num(np.nanmax(values[0], axis=0) - np.nanmin(values[0], axis=0)), kind="stable")
-    top = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
+    top = max(float(np.nanmax(np.abs(values), initial=0.0)), FAINT)
     chart = figure(
         look,
         height=90 + 20 * len(class_names),

@@ -24,10 +24,13 @@ NOT_LOSSES = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """What one run has told so far: its events by kind, oldest first, each a line of its history. planned: epochs."""
+    """What one run has told so far: its events by kind, oldest first, each a line of its history. planned: epochs.
+
+    kept: the epoch whose weights it holds, to be marked."""
 
     name: str
     planned: int | None = None
+    kept: int | None = None
     steps: Sequence[Event] = ()
     epochs: Sequence[Event] = ()
     changes: Sequence[Event] = ()
@@ -167,6 +170,12 @@ def values(events: Sequence[Event], key: str | Callable[[Event], Any]) -> Number
     return np.array([float(v) if isinstance(v, (int, float)) else np.nan for v in got])
 
 
+def place_kept(run: Told, by: Axis) -> float:
+    """Where the epoch whose weights are kept ended; NaN where none is to be marked."""
+    line = next((e for e in reversed(run.epochs) if e.get("epoch") == run.kept), None)
+    return float(places(run, [line], by)[0]) if line is not None and run.kept is not None else float("nan")
+
+
 def place_of(run: Told, change: Event, by: Axis) -> float:
     """A change's line tells its step alone; when that was is read off the steps around it."""
     step = float(change.get("step", np.nan))
@@ -200,6 +209,7 @@ def said(runs: Sequence[Told]) -> str:
             for key in ("clean", "robust"):
                 words += [f"{key} accuracy {e[key]:.1%}"] if isinstance(e.get(key), (int, float)) else []
             words = [f"epoch {e.get('epoch', '?')}: {', '.join(words) or 'no accuracies'}"]
+            words += [f"weights kept of epoch {run.kept}"] if run.kept is not None else []
         if run.steps:
             s = run.steps[-1]
             losses = [f"{k} {s[k]:.3g}" for k in keys([s]) if k not in NOT_LOSSES]

@@ -30,12 +30,13 @@ def distributions(
     """A panel a layer, in it one outline a sample: density over the values, all of a panel's in the same bins.
 
     samples: by layer one array (any length) for each of `names`. distances: by layer a number written into its panel.
+    colours: without them the first is green and the second magenta, as the two networks of an attack's film are.
     Raises UserError where a layer has not one sample a name.
     """
     for layer, given in samples.items():
         if len(given) != len(names):
             raise UserError(f"{layer}: {len(given)} samples for {len(names)} names")
-    paint = list(colours or (look.categories[0], look.categories[1], look.muted))
+    paint = list(colours or (look.good, look.categories[1], look.muted))
     columns = max(1, min(columns, len(samples)))
     rows = max(1, math.ceil(len(samples) / columns))
     chart = figure(look, height=64 + PANEL * rows, alt=_alt(samples, names, distances), margin_t=30, margin_b=44)

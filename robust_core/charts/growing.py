@@ -22,6 +22,7 @@ from robust_core.charts.curves import (
     end,
     envelope,
     panels,
+    place_kept,
     place_of,
     places,
     said,
@@ -52,7 +53,8 @@ def training(runs: Sequence[Told], *, by: Axis = "step", smooth: int = 5, look: 
     """All that these runs have told, a panel a quantity, on one axis; colour is the quantity, dash the run.
 
     smooth: logged steps that a smoothed value is the mean of, about; 1 draws the raw values alone. A change on the way
-    is a line at its step. Raises UserError for no run, or more than MOST.
+    is a line at its step, the epoch whose weights are kept one in its run's dash. Raises UserError for no run, or more
+    than MOST.
     """
     if not 1 <= len(runs) <= MOST:
         raise UserError(f"1 to {MOST} runs can be drawn together; got {len(runs)}")
@@ -134,8 +136,9 @@ def _draw(
     colours, told = _colours(list(panel.curves), look), dict[str, str]()
     place = {"type": "line", "xAxisIndex": n, "yAxisIndex": n}
     scale = 100 if panel.share else 1
-    lines = [{"yAxis": panel.base * scale}] if panel.base is not None else []
+    lines: list[dict[str, Any]] = [{"yAxis": panel.base * scale}] if panel.base is not None else []
     lines += [{"xAxis": at} for run in runs for c in run.changes if np.isfinite(at := place_of(run, c, by))]
+    lines += _kept(runs, by, named=n == 0, look=look)
     for run, dash in zip(runs, DASHES, strict=False):
         events = run.steps if panel.kind == "steps" else run.epochs
         x = places(run, events, by)
@@ -167,6 +170,15 @@ def _draw(
                 lines = []
             series.append(curve)
     return told
+
+
+def _kept(runs: Sequence[Told], by: Axis, *, named: bool, look: Theme) -> list[dict[str, Any]]:
+    """A rule where each run's weights are from; the word on it where `named`, for a panel's height says no more."""
+    word = {"show": named, "formatter": "kept", "position": "insideStartTop", "rotate": 0, "distance": [4, 3]}
+    word |= {"color": look.muted, "fontSize": 11}
+    found = [(place_kept(run, by), dash) for run, dash in zip(runs, DASHES, strict=False)]
+    style = {"color": look.muted, "width": 1}
+    return [{"xAxis": at, "label": word, "lineStyle": style | {"type": dash}} for at, dash in found if np.isfinite(at)]
 
 
 def _raw(x: Numbers, y: Numbers, colour: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from robust_core.charts.series import Numbers, gapped
 from robust_core.charts.temperatures import headline
-from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, mixed
+from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, mixed, note
 from robust_core.explain.temperatures import Story, nsd, worst_class
 from robust_core.types import UserError
 
@@ -18,11 +18,13 @@ DASHES = ("solid", "dot")  # the run itself, and the one beside it
 
 
 def fairness(
-    runs: Sequence[tuple[str, Story]], class_names: Sequence[str], *, current: int | None = None, look: Theme = LIGHT
-) -> go.Figure:
+    runs: Sequence[tuple[str, Story]], class_names: Sequence[str], *, current: int | None = None,
+    kept: int | None = None, look: Theme = LIGHT,
+) -> go.Figure:  # fmt: skip
     """Worst class with the mean above it, and NSD, over the epochs; a second run is dotted.
 
-    Raises UserError for more than two runs. NSD = population standard deviation / mean of the class accuracies.
+    current: the epoch looked at; kept: the one whose weights the first run kept, each a rule. NSD = population standard
+    deviation / mean of the class accuracies. Raises UserError for more than two runs.
     """
     if not 1 <= len(runs) <= len(DASHES):
         raise UserError(f"one or two runs can be drawn together; got {len(runs)}")
@@ -62,11 +64,22 @@ def fairness(
     chart.update_layout(yaxis2=axis(look, anchor="x2", rangemode="tozero", nticks=5))
     for left, title in ((0.0, "worst class (pale: all classes)"), (0.53, "NSD of the classes, lower is fairer")):
         headline(chart, title, left, look)
-    for x in ("x", "x2") if current is not None else ():
-        here = {"color": look.muted, "width": 1, "dash": "dot"}
-        chart.add_shape(type="line", xref=x, yref="paper", x0=current, x1=current, y0=0, y1=1, layer="below", line=here)
-    chart.layout.meta = {"alt": f"Fairness over the epochs, at the end: {'; '.join(said) or 'nothing known yet'}."}
+    for at, dash, word in ((current, "dot", ""), (kept, "solid", "kept")):
+        _rule(chart, at, dash, word, look)
+    held = f" The weights kept are those of epoch {kept}." if kept is not None else ""
+    told_last = "; ".join(said) or "nothing known yet"
+    chart.layout.meta = {"alt": f"Fairness over the epochs, at the end: {told_last}.{held}"}
     return chart
+
+
+def _rule(chart: go.Figure, epoch: int | None, dash: str, word: str, look: Theme) -> None:
+    """An epoch marked in both panels, with a word at its foot."""
+    for x in ("x", "x2") if epoch is not None else ():
+        line = {"color": look.muted, "width": 1, "dash": dash}
+        place = {"xref": x, "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
+        chart.add_shape(type="line", x0=epoch, x1=epoch, line=line, **place)
+        if word:
+            chart.add_annotation(note(look, word, xref=x, yref="paper", x=epoch, y=0, yanchor="bottom", xshift=3))
 
 
 def _curve(

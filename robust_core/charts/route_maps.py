@@ -15,6 +15,7 @@ from robust_core.explain.routing import Way, distances
 from robust_core.types import UserError
 
 Order = Literal["change", "index"]
+FAINT = 0.02  # change of ω up to which no map takes its full colour: below half of PARTED nothing must look turned
 ROW = 26  # px a conv
 WIDTH = 0.29  # of the figure, each of three maps
 
@@ -31,7 +32,8 @@ def signal_maps(
 
     clean, adversarial: by conv (filters,); neutral: the value of the palest colour, 1 for signals, 0 for P(expert).
     order: "change" puts a conv's most changed filters first, in all three maps alike; "index" leaves them. The first
-    two maps share one scale, the difference has its own. Raises UserError where the routes do not fit each other.
+    two maps share one scale, the difference has its own, neither below ±FAINT. Raises UserError where the routes do
+    not fit each other.
     """
     if list(clean) != list(adversarial) or any(np.shape(clean[n]) != np.shape(adversarial[n]) for n in clean):
         raise UserError(f"both routes must be of one network; got {list(clean)} and {list(adversarial)}")
@@ -120,7 +122,7 @@ def route_over_steps(way: Way, *, look: Theme = LIGHT) -> go.Figure:
     """
     apart = distances(way.clean, way.route)
     z = np.array([values.numpy() for values in apart.values()], dtype=np.float64)
-    top = float(np.nanmax(z, initial=0.0)) or 1.0
+    top = max(float(np.nanmax(z, initial=0.0)), FAINT)
     first = ", ".join(f"{name} {row[0]:.3f} → {row[-1]:.3f}" for name, row in zip(apart, z, strict=True))
     typed = way.route.p_type is not None
     chart = figure(
@@ -178,7 +180,7 @@ def diverging(look: Theme) -> list[list[float | str]]:
 
 def _reach(values: Sequence[NDArray[np.float64]]) -> float:
     whole = np.concatenate([np.abs(v[np.isfinite(v)]) for v in values]) if values else np.zeros(0)
-    return float(whole.max(initial=0.0)) or 1.0
+    return max(float(whole.max(initial=0.0)), FAINT)
 
 
 def _alt(before: Mapping[str, NDArray[np.float64]], after: Mapping[str, NDArray[np.float64]], order: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
+from robust_core.charts.route_maps import FAINT
 from robust_core.charts.series import gapped, numbers
 from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, note
 from robust_core.types import UserError
@@ -96,7 +97,7 @@ def route_change(
         )
     )
     finite = values[np.isfinite(values)]
-    top_value = float(finite.max()) if len(finite) and finite.max() > 0 else 1.0
+    top_value = max(float(finite.max(initial=0.0)), FAINT)
     chart.update_xaxes(axis(look, "mean |Δω| per filter (ω = 1: unchanged)", range=[0, 1.15 * top_value], nticks=5))
     chart.update_yaxes(
         axis(

@@ -175,7 +175,7 @@ def _verdict(gain: Gain, look: Theme) -> str:
 def _gain_words(name: str, gain: Gain) -> str:
     if not np.isfinite(gain.value):
         return f"{name}: no image"
-    return f"{name} {100 * gain.value:+.1f} points [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
+    return f"{name} {gain.told()}"
 
 
 def confusion(
@@ -195,7 +195,7 @@ def confusion(
     side = (34 if k <= 12 else 24) if few else 7
     n, hits = int(table.sum()), int(np.trace(table))
     chart = figure(look, height=96 + side * k, alt="", hovermode="closest", showlegend=False)
-    chart.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 8})
+    chart.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 96 if k > 6 else 48})  # names stand aslant
     names = [label(name, 16) for name in class_names]
     own = np.eye(k, dtype=bool)
     for mask, colour in ((own, look.clean), (~own, look.adversarial)):

@@ -1,9 +1,11 @@
-"""A training class by class: temperatures and accuracies as class × epoch maps, and one epoch as bars."""
+"""A training class by class: temperatures and accuracies as class × epoch maps."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,9 @@ from robust_core.explain.temperatures import Story
 from robust_core.types import UserError
 
 MANY = 24  # classes from which on rows are thin and not all are named
+BARELY = math.log(1.05)  # a largest |log τ| below which the colours stay pale: all classes are taught about alike
+CLOSE = 0.08  # of a colour bar: a tick nearer than that to the one at τ = 1 would lie on it
+ROOM = 64  # px below a map: its ticks, the word below them and the next map's title
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,25 +30,28 @@ class _Map:
 
 
 def class_maps(
-    told: Story, class_names: Sequence[str], *, order: Sequence[int], current: int | None = None, look: Theme = LIGHT
-) -> go.Figure:
+    told: Story, class_names: Sequence[str], *, order: Sequence[int], current: int | None = None,
+    kept: int | None = None, look: Theme = LIGHT,
+) -> go.Figure:  # fmt: skip
     """Maps of a row a class and a column an epoch, all on the same axes: attacked on top, clean below.
 
     With temperatures: τ_adv beside robust and τ_nat beside clean accuracy; taught by soft labels without them: the
     error risks in their place; else the accuracies alone. order: the classes from top to bottom. current: the epoch to
-    frame. Gaps are empty cells. Raises UserError where the names or the order do not fit the story.
+    frame. kept: the epoch whose weights the run kept, marked by a rule. Gaps are empty cells. Raises UserError where
+    the names or the order do not fit the story.
     """
-    names = _fitting(told, class_names, order)
+    names = fitting(told, class_names, order)
     maps = _maps(told)
-    wide, high = (2, max(len(maps) // 2, 1)) if len(maps) > 2 else (len(maps), 1)
+    wide, high = (2, -(-len(maps) // 2)) if len(maps) > 2 else (len(maps), 1)
     room = len(names) * (20 if len(names) <= MANY else 5)
-    chart = figure(look, height=24 + high * (room + 62), alt=_maps_alt(told, class_names, maps))
+    chart = figure(look, height=24 + high * (room + ROOM), alt=_maps_alt(told, class_names, maps, kept))
     chart.update_layout(margin={"l": 8, "r": 8, "t": 30, "b": 44})
-    whole = 24 + high * (room + 62) - 74
+    whole = 24 + high * (room + ROOM) - 74
     for n, part in enumerate(maps):
-        left, top = (n % wide) * (1 / wide + 0.012), 1 - (n // wide) * (room + 62) / max(whole, 1)
+        left, top = (n % wide) * (1 / wide + 0.012), 1 - (n // wide) * (room + ROOM) / max(whole, 1)
         across = [left, left + 1 / wide - 0.075]
         _one_map(chart, n, part, names, told, order, look, across=across, up=[max(top - room / whole, 0), top])
+        _mark_kept(chart, n, kept, across[1], top, look)
         _frame_epoch(chart, n, current, len(names), look)
     if not maps or not len(told.epochs):
         chart.add_annotation(note(look, "no finished epoch yet", xref="paper", yref="paper", x=0, y=1))
@@ -78,24 +86,28 @@ def _one_map(
 ) -> None:  # fmt: skip
     number = str(n + 1) if n else ""
     values = part.values[list(order)]
-    scale, low, high, ticks = _scale(part, values, look)
-    unit = ":.1%" if part.kind in ("robust", "clean") else ":.3f"
+    scale = _scale(part, values, look)
+    shown, said = f"z{':.1%' if part.kind in ('robust', 'clean') else ':.3f'}", None
+    if part.kind == "tau":  # coloured by its logarithm, told as it is
+        shown, said = "customdata:.3f", [gapped(np.round(row, 4)) for row in values]
+        values = _logs(values)
     chart.add_trace(
         go.Heatmap(
             x=told.epochs,
             y=names,
             z=values.astype(np.float32),  # packed, so that 300 epochs × 100 classes travel light
-            zmin=low,
-            zmax=high,
-            colorscale=scale,
+            customdata=said,
+            zmin=scale.low,
+            zmax=scale.high,
+            colorscale=scale.colours,
             xgap=1 if len(told.epochs) <= 60 else 0,
             ygap=1 if len(names) <= MANY else 0,
             hoverongaps=False,
-            hovertemplate=f"%{{y}}, epoch %{{x}}<br>{part.title} %{{z{unit}}}<extra></extra>",
+            hovertemplate=f"%{{y}}, epoch %{{x}}<br>{part.title} %{{{shown}}}<extra></extra>",
             colorbar={
                 "x": across[1] + 0.006, "xanchor": "left", "xpad": 0, "y": (up[0] + up[1]) / 2, "yanchor": "middle",
-                "len": up[1] - up[0], "ypad": 0, "thickness": 7, "outlinewidth": 0, "tickvals": ticks,
-                "tickformat": ".0%" if part.kind in ("robust", "clean") else ".3~g",
+                "len": up[1] - up[0], "ypad": 0, "thickness": 7, "outlinewidth": 0,
+                "tickvals": list(scale.ticks), "ticktext": list(scale.ticks.values()),
                 "tickfont": {"size": 11, "color": look.muted},
             },
             xaxis=f"x{number}",
@@ -105,7 +117,7 @@ def _one_map(
     last = max(len(told.epochs), 1)
     ends = axis(
         look,
-        "epoch" if up[0] < 0.01 else "",
+        "epoch",
         domain=across,
         anchor=f"y{number}",
         range=[0.5, last + 0.5],
@@ -123,24 +135,55 @@ def _one_map(
     headline(chart, part.title, across[0], look, y=up[1])
 
 
-def _scale(part: _Map, values: Numbers, look: Theme) -> tuple[list[list[Any]], float, float, list[float]]:
-    """Colour scale, its ends and the ticks beside it."""
-    known = values[np.isfinite(values)]
+@dataclass(frozen=True, kw_only=True)
+class _Scale:
+    """colours from low to high, as Plotly has them; ticks: the words of the bar beside it, by their place on it."""
+
+    colours: list[list[Any]]
+    low: float
+    high: float
+    ticks: dict[float, str]
+
+
+def _scale(part: _Map, values: Numbers, look: Theme) -> _Scale:
     if part.kind == "tau":
-        sharp, soft = look.categories[1], look.categories[0]
-        reach = max(float(np.abs(known - 1).max(initial=0.0)), 0.05)
-        low, high = float(known.min(initial=1.0)), float(known.max(initial=1.0))
-        steps = [
-            [0, sharp],
-            [0.25, mixed(sharp, look.page, 0.45)],
-            [0.5, look.grid],
-            [0.75, mixed(soft, look.page, 0.45)],
-        ]
-        return [*steps, [1, soft]], 1 - reach, 1 + reach, sorted({low, 1.0, high})
+        return _tau_scale(_logs(values), look)
     if part.kind == "risk":
-        top = float(known.max(initial=0.0)) or 1.0
-        return _ramp(look.muted, look), 0.0, top, [0.0, round(top / 2, 2), round(top, 2)]
-    return _ramp(look.adversarial if part.kind == "robust" else look.clean, look), 0.0, 1.0, [0.0, 0.5, 1.0]
+        top = float(values[np.isfinite(values)].max(initial=0.0)) or 1.0
+        ticks = {v: f"{v:.3g}" for v in (0.0, top / 2, top)}
+        return _Scale(colours=_ramp(look.muted, look), low=0.0, high=top, ticks=ticks)
+    colours = _ramp(look.adversarial if part.kind == "robust" else look.clean, look)
+    return _Scale(colours=colours, low=0.0, high=1.0, ticks={v: f"{v:.0%}" for v in (0.0, 0.5, 1.0)})
+
+
+def _logs(tau: Numbers) -> Numbers:
+    """A temperature divides: τ = 2 softens as ½ sharpens. What is no temperature is a gap."""
+    return np.log(np.where(tau > 0, tau, np.nan))
+
+
+def _tau_scale(logs: Numbers, look: Theme) -> _Scale:
+    """Equally far from the neutral τ = 1 on either side, in logarithms; the bar ends where the temperatures do."""
+    known = logs[np.isfinite(logs)]
+    low, high = float(known.min(initial=0.0)), float(known.max(initial=0.0))
+    reach = max(-low, high)
+    ticks = {at: f"{math.exp(at):.3g}" for at in (low, 0.0, high) if not at or abs(at) > CLOSE * (high - low)}
+    if reach < BARELY:
+        low, high, reach = -BARELY, BARELY, BARELY
+    sharp, soft = look.categories[1], look.categories[0]
+    pale = [(-0.5, mixed(sharp, look.page, 0.45)), (0.0, look.grid), (0.5, mixed(soft, look.page, 0.45))]
+    anchors = [(at * reach, colour) for at, colour in [(-1.0, sharp), *pale, (1.0, soft)]]
+    inside = [(at, colour) for at, colour in anchors if low < at < high]
+    stops = [(low, _between(anchors, low)), *inside, (high, _between(anchors, high))]
+    colours = [[(at - low) / (high - low), colour] for at, colour in stops]
+    return _Scale(colours=colours, low=low, high=high, ticks=ticks)
+
+
+def _between(anchors: Sequence[tuple[float, str]], at: float) -> str:
+    """The colour at this place of a scale."""
+    for (left, before), (right, after) in pairwise(anchors):
+        if at <= right:
+            return mixed(after, before, max(at - left, 0.0) / (right - left))
+    return anchors[-1][1]
 
 
 def _ramp(colour: str, look: Theme) -> list[list[Any]]:
@@ -156,7 +199,17 @@ def _frame_epoch(chart: go.Figure, n: int, current: int | None, rows: int, look:
         )
 
 
-def _maps_alt(told: Story, class_names: Sequence[str], maps: list[_Map]) -> str:
+def _mark_kept(chart: go.Figure, n: int, kept: int | None, right: float, top: float, look: Theme) -> None:
+    if kept is not None:
+        number = str(n + 1) if n else ""
+        rule = {"color": look.ink, "width": 1, "dash": "dot"}
+        where = {"xref": f"x{number}", "yref": f"y{number} domain"}
+        chart.add_shape(type="line", x0=kept, x1=kept, y0=0, y1=1, line=rule, **where)
+        words = note(look, f"┊ kept: epoch {kept}", xref="paper", yref="paper", x=right, y=top, xanchor="right")
+        chart.add_annotation(words | {"yanchor": "bottom", "yshift": 3})
+
+
+def _maps_alt(told: Story, class_names: Sequence[str], maps: list[_Map], kept: int | None) -> str:
     if not maps or not len(told.epochs):
         return "No finished epoch yet: no maps."
     said = []
@@ -166,104 +219,12 @@ def _maps_alt(told: Story, class_names: Sequence[str], maps: list[_Map]) -> str:
             low, high = int(np.nanargmin(last)), int(np.nanargmax(last))
             title = part.title.replace("<sub>", "_").replace("</sub>", "")
             said.append(f"{title} from {last[low]:.2f} ({class_names[low]}) to {last[high]:.2f} ({class_names[high]})")
-    return f"Maps of {len(class_names)} classes over {len(told.epochs)} epochs; after the last: {'; '.join(said)}."
+    held = f" The weights kept are those of epoch {kept}." if kept is not None else ""
+    size = f"{len(class_names)} classes over {len(told.epochs)} epochs"
+    return f"Maps of {size}; after the last: {'; '.join(said)}.{held}"
 
 
-def class_bars(
-    told: Story, class_names: Sequence[str], *, epoch: int, order: Sequence[int], look: Theme = LIGHT
-) -> go.Figure:
-    """One epoch, a row a class: temperatures (from 1), error risks with their mean, accuracies; clean above attacked.
-
-    Only what the run has. Raises UserError where the epoch, the names or the order do not fit the story.
-    """
-    names = _fitting(told, class_names, order)
-    if not 1 <= epoch <= len(told.epochs):
-        raise UserError(f"epoch must be in [1, {len(told.epochs)}]; got {epoch}")
-    parts = [("τ the epoch left", "tau_nat", "tau_adv")] if told.tempered else []
-    parts += [("error risk (nats)", "risk_nat", "risk_adv"), ("accuracy on held-out images", "clean", "robust")]
-    parts = [part for part in parts if part[1] in told.classes or part[2] in told.classes]
-    row = 30 if len(names) <= MANY else 15
-    chart = figure(look, height=86 + row * len(names), alt="", barmode="group", bargap=0.3, bargroupgap=0.06)
-    chart.update_layout(
-        margin={"l": 8, "r": 8, "t": 52, "b": 34}, legend={"y": 1, "yref": "container", "yanchor": "top"}
-    )
-    said = []
-    for n, (title, clean, attacked) in enumerate(parts):
-        number, last = str(n + 1) if n else "", title.startswith("accuracy")
-        base, form = (1.0 if "tau" in clean else 0.0), ".0%" if last else ".2f"
-        for name, key, colour in (("clean", clean, look.clean), ("attacked", attacked, look.adversarial)):
-            values = told.classes.get(key, np.full((len(names), len(told.epochs)), np.nan))[:, epoch - 1][list(order)]
-            _bars(chart, number, name, values, names, base, form, colour, look, legend=n == 0)
-            mean = np.nanmean(values) if np.isfinite(values).any() else np.nan
-            if "risk" in key and np.isfinite(mean):
-                line = {"color": colour, "width": 1, "dash": "dot"}
-                where = {"xref": f"x{number}", "yref": "paper", "x0": mean, "x1": mean, "y0": 0, "y1": 1}
-                chart.add_shape(type="line", line=line, layer="below", opacity=0.55, **where)  # under the figures
-            said.append(f"{name} {title} {_ends(values, names)}")
-        width = 1 / len(parts)
-        domain = [n * width, (n + 1) * width - (0.03 if n < len(parts) - 1 else 0)]
-        across = axis(look, domain=domain, anchor=f"y{number}", tickformat=".0%" if last else ".2~f", nticks=5)
-        across |= {"range": _room(told, (clean, attacked), base)}
-        across |= {"range": [0, 1.13], "tickvals": [0, 0.25, 0.5, 0.75, 1]} if last else {}
-        rows = axis(look, anchor=f"x{number}", showgrid=False, tickvals=list(range(len(names))), ticktext=names)
-        rows |= {"range": [len(names) - 0.5, -0.5], "showticklabels": n == 0, "ticklabelstandoff": 6}
-        chart.update_layout({f"xaxis{number}": across, f"yaxis{number}": rows | ({"matches": "y"} if n else {})})
-        headline(chart, title, domain[0], look)
-        if base:
-            rule = {"color": look.muted, "width": 1}
-            chart.add_shape(type="line", xref=f"x{number}", yref="paper", x0=base, x1=base, y0=0, y1=1, line=rule)
-    chart.layout.meta = {"alt": f"Epoch {epoch}, {len(names)} classes: {'; '.join(said)}."}
-    return chart
-
-
-def _bars(
-    chart: go.Figure, number: str, name: str, values: Numbers, names: list[str], base: float, form: str,
-    colour: str, look: Theme, *, legend: bool,
-) -> None:  # fmt: skip
-    known = np.isfinite(values)
-    small = len(names) > MANY
-    chart.add_trace(
-        go.Bar(
-            orientation="h",
-            name=name,
-            legendgroup=name,
-            showlegend=legend,
-            y=list(range(len(values))),
-            x=gapped(values - base),
-            base=base,
-            marker={"color": colour, "line": {"width": 0}, "cornerradius": 2},
-            text=[f"{v:{form}}" if ok and not small else "" for v, ok in zip(values, known, strict=True)],
-            textposition="outside",
-            textfont={"size": 10.5, "color": look.muted},
-            constraintext="none",
-            cliponaxis=False,
-            customdata=[
-                f"{n}, {name}: {v:{form}}" if ok else "" for n, v, ok in zip(names, values, known, strict=True)
-            ],
-            hovertemplate="%{customdata}<extra></extra>",
-            xaxis=f"x{number}",
-            yaxis=f"y{number}",
-        )
-    )
-
-
-def _room(told: Story, keys: tuple[str, str], base: float) -> list[float]:
-    """One range for all epochs, so that scrubbing moves the bars and not the scale; with room for their figures."""
-    known = np.concatenate([told.classes[key].ravel() for key in keys if key in told.classes])
-    known = known[np.isfinite(known)]
-    low, high = float(known.min(initial=base)), float(known.max(initial=base))
-    pad = 0.14 * max(high - low, 0.02)
-    return [low - pad if low < base else low, high + pad]
-
-
-def _ends(values: Numbers, names: list[str]) -> str:
-    if not np.isfinite(values).any():
-        return "unknown"
-    low, high = int(np.nanargmin(values)), int(np.nanargmax(values))
-    return f"{values[low]:.2f} ({names[low]}) to {values[high]:.2f} ({names[high]})"
-
-
-def _fitting(told: Story, class_names: Sequence[str], order: Sequence[int]) -> list[str]:
+def fitting(told: Story, class_names: Sequence[str], order: Sequence[int]) -> list[str]:
     """The names in this order as unique plain text."""
     k = told.num_classes or len(class_names)
     if len(class_names) != k or sorted(order) != list(range(k)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import re
+import textwrap
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +20,10 @@ Colour = str  # "#rrggbb"
 
 # The page's own font, then ones of about its width: a figure saved as a picture is laid out here and drawn without it.
 FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", Helvetica, Arial, "Liberation Sans", sans-serif'
+
+
+LINE, HIGH = 100, 15  # of a line below a figure, which may be half a page wide: letters, px
+FOOT = 42  # px below a plot that its axis takes: ticks and a title
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +136,24 @@ def taken_along(name: str) -> dict[str, Any]:
     file = re.sub(r"[^A-Za-z0-9]+", "_", f"robustlens {name}").strip("_")
     picture = {"format": "png", "scale": 3, "filename": file}
     return {"scrollZoom": False, "displaylogo": False, "modeBarButtons": [["toImage"]], "toImageButtonOptions": picture}
+
+
+def signed(chart: go.Figure, told: str, look: Theme = LIGHT) -> go.Figure:
+    """The figure with a line below it on whom it shows and how it was measured: a picture stands without its page."""
+    chart, lines = go.Figure(chart), textwrap.wrap(told, LINE)
+    room = HIGH * len(lines) + 6
+    height = chart.layout.height + room
+    chart.update_layout(
+        title={
+            "text": "<br>".join(html.escape(line, quote=False) for line in lines),
+            "font": {"size": 11, "color": look.muted},
+            "x": 0, "xanchor": "left", "pad": {"l": 8},
+            "y": room / height, "yref": "container", "yanchor": "top",
+        },
+        height=height,
+        margin_b=room + max(chart.layout.margin.b, FOOT),  # said here: an axis that takes its own would lie over it
+    )  # fmt: skip
+    return chart
 
 
 def alt(chart: go.Figure) -> str:

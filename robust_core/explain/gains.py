@@ -31,6 +31,17 @@ class Gain:
         """Does the interval leave out 0?"""
         return self.low > 0 or self.high < 0
 
+    def told(self, *, points: bool = True) -> str:
+        """In words, as percentage points or as it is. An interval whose ends print alike says nothing of chance: all
+        resamples agreed, and it is left out."""
+        if self.value != self.value:
+            return "not defined"
+        scale, form, unit = (100, "+.1f", " points") if points else (1, "+.3f", "")
+        value, low, high = (f"{scale * v + 0.0:{form}}" for v in (self.value, self.low, self.high))
+        if low.lstrip("+-") == high.lstrip("+-") and (low == high or not float(low)):
+            return f"{value}{unit}" if self.value else "no difference on these images"
+        return f"{value}{unit} [{low}, {high}]"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Comparison:

@@ -49,6 +49,9 @@ def test_the_epoch_is_scrubbed_and_the_label_softened(taught, page):
     assert last > 1
     assert f"epoch {last} of {last}" in heading.inner_text()
     until(lambda: len(bars(page)) >= 10)
+    signed = page.locator(".st-key-class_maps .gtitle")  # for the saved picture; the page says it below
+    assert signed.text_content().startswith("ABSLD, trained on fashion_mnist.")
+    assert signed.evaluate("one => getComputedStyle(one).visibility") == "hidden"
     at_the_end = bars(page)
     page.get_by_role("slider", name="Epoch").press("Home")
     until(lambda: f"epoch 1 of {last}" in heading.inner_text() and bars(page) != at_the_end)

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from itertools import pairwise
 
+import plotly.graph_objects as go
 import pytest
 
 from robust_core.charts import (
@@ -48,7 +49,7 @@ def test_curves_pass_through_the_shares_inside_their_whiskers(look: object) -> N
     assert lines[0].line.color != lines[1].line.color
     assert lines[1].name == "B &lt;i&gt;"
     assert [shape.x0 for shape in chart.layout.shapes] == [0.1]
-    assert "A 90.0% at 0, 50.0% at 0.1, 0.0% at 0.3" in alt(chart)
+    assert "A 90.0\u00a0% at 0, 50.0\u00a0% at 0.1, 0.0\u00a0% at 0.3" in alt(chart)
 
 
 @pytest.mark.parametrize("look", [LIGHT, DARK], ids=lambda look: look.name)
@@ -117,16 +118,16 @@ def test_the_matrix_reads_by_rows_and_frames_its_diagonal() -> None:
     marks = chart.data[-1]
     cells = dict(zip(zip(marks.y, marks.x, strict=True), marks.text, strict=True))
     assert cells == {
-        (0, 0): "90%",
-        (0, 1): "80%",
-        (1, 0): "<b>10%</b>",
-        (1, 1): "60%",
-        (2, 0): "70%",
-        (2, 1): "<b>20%</b>",
+        (0, 0): "90\u00a0%",
+        (0, 1): "80\u00a0%",
+        (1, 0): "<b>10\u00a0%</b>",
+        (1, 1): "60\u00a0%",
+        (2, 0): "70\u00a0%",
+        (2, 1): "<b>20\u00a0%</b>",
     }
     assert [(s.x0 + 0.47, s.y0 - 0.53) for s in chart.layout.shapes] == [(0, 0), (1, 1)]
     assert "B under A's attack" in marks.hovertext[3]
-    assert "crafted on A: A 10%, B 60%" in alt(chart)
+    assert "crafted on A: A 10\u00a0%, B 60\u00a0%" in alt(chart)
     with pytest.raises(UserError, match="2 networks"):
         transfer_matrix(["A", "B"], [[1, 2]], [1, 2], 10)
 
@@ -143,7 +144,7 @@ def test_classes_stand_in_one_order_in_every_panel() -> None:
     assert len(chart.data) == 3  # B has no clean marks
     assert "no image" in words(chart)
     assert list(chart.layout.yaxis.ticktext) == ["cat", "bee", "ant"]
-    assert "A, robust: worst bee 10.0%, best ant 50.0%" in alt(chart)
+    assert "A, robust: worst bee 10.0\u00a0%, best ant 50.0\u00a0%" in alt(chart)
     assert [list(chart.layout[name].ticktext) for name in ("xaxis", "xaxis2")] == [
         ["0%", "25%", "50%", "75%", "100%"],
         ["", "25%", "50%", "75%", "100%"],  # its 0 % would run into the first one's 100 %
@@ -157,6 +158,27 @@ def points(count: int) -> list[Checkpoint]:
         Checkpoint(id=f"n{i}", name=f"net {i}", clean=0.5 + i / 1000, robust=0.4 + i / 1000, worst_class=0.1 + i / 1000)
         for i in range(count)
     ]
+
+
+def test_a_network_has_the_same_mark_in_both_pictures() -> None:
+    every = [
+        replace(point, architecture=architecture, method=method)
+        for point, architecture, method in zip(
+            points(3), ("residual", "aw_net", "moe"), ("trades", "mtard", "ard"), strict=True
+        )
+    ]
+
+    def drawn(chart: go.Figure) -> dict[str, tuple[str, str]]:
+        return {
+            place[0]: (symbol, colour)
+            for trace in chart.data
+            if trace.customdata is not None
+            for place, symbol, colour in zip(trace.customdata, trace.marker.symbol, trace.marker.color, strict=True)
+        }
+
+    found = drawn(worst_against_average(every))
+    assert found == drawn(tradeoff(every))
+    assert len({symbol for symbol, _ in found.values()}) == 3
 
 
 def test_the_worst_class_lies_under_the_diagonal_and_can_be_clicked() -> None:

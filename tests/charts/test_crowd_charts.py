@@ -89,6 +89,6 @@ def test_a_panel_a_layer_with_its_distance_and_an_area_of_one():
     line = chart.data[0]
     assert np.trapezoid(line.y, line.x) == pytest.approx(1)
     assert [t.showlegend for t in chart.data] == [True, True, False, False]
-    assert chart.data[0].line.color == LIGHT.categories[0]
+    assert [t.line.color for t in chart.data[:2]] == [LIGHT.good, LIGHT.categories[1]]
     with pytest.raises(UserError, match="conv1: 2 samples for 1 names"):
         distributions(samples, ("A",))

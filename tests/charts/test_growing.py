@@ -71,6 +71,20 @@ def test_runs_are_told_apart_and_changes_marked() -> None:
             training(wrong)
 
 
+def test_the_kept_epoch_is_a_rule_in_each_panel_with_a_word_in_one() -> None:
+    run = Told(name="one", steps=steps(3), epochs=[epoch(i) for i in (1, 2, 3)], kept=2)
+    for by, at in (("step", 40.0), ("epoch", 2.0), ("seconds", 18.0)):
+        series = training([run], by=by).option["series"]
+        rules = [r for line in series if "markLine" in line for r in line["markLine"]["data"] if "label" in r]
+        assert [rule["xAxis"] for rule in rules] == [at] * len(panels([run]))
+        assert [rule["label"]["show"] for rule in rules] == [True] + [False] * (len(rules) - 1)
+        assert rules[0]["label"]["formatter"] == "kept"
+    assert "weights kept of epoch 2" in training([run]).alt
+    unknown = training([made(3)])
+    assert not any("markLine" in line for line in unknown.option["series"])
+    assert "kept" not in unknown.alt
+
+
 def test_the_extreme_classes_are_those_of_the_run() -> None:
     def told(*tau: float) -> Told:
         return Told(name=f"{tau}", epochs=[{"epoch": 1, "step": 20, "seconds": 1.0, "class_tau_adv": list(tau)}])

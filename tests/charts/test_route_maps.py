@@ -5,8 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from robust_core.charts import alt, change_order, route_over_steps, signal_maps
-from robust_core.explain import distances, follow
+from robust_core.charts import (
+    FAINT,
+    alt,
+    change_order,
+    class_signals,
+    route_change,
+    route_over_steps,
+    signal_maps,
+)
+from robust_core.explain import PARTED, distances, follow
 from robust_core.types import UserError
 from tests.charts.reading import sent, words
 from tests.explain.routers import PGD, tiny_net
@@ -40,6 +48,17 @@ def test_clean_and_adversarial_share_a_scale_the_difference_has_its_own():
     assert clean.zmax == adversarial.zmax == -clean.zmin == pytest.approx(0.5)
     assert change.zmax == pytest.approx(0.4)
     assert "0.50 … 1.50" in words(signal_maps(CLEAN, ADVERSARIAL))
+
+
+def test_what_hardly_differs_looks_so():
+    still = {"a.conv1": [1.0, 1.0], "a.conv2": [1.0, 0.5, 1.001, 1.0]}
+    *_, change = signal_maps(CLEAN, still).data
+    assert change.zmax == FAINT
+    assert max(abs(v) for row in change.z for v in row) == pytest.approx(0.05 * FAINT)
+    assert class_signals([[[1.0, 1.001]], [[1.0, 0.999]]], ["a"]).data[0].zmax == FAINT
+    faint = route_change({"a": [1.0]}, {"a": [1.001]}).layout.xaxis.range
+    assert faint[1] == pytest.approx(1.15 * FAINT)
+    assert FAINT < 0.5 * PARTED
 
 
 def test_misfits_are_refused_and_an_empty_route_says_so():

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from robust_core import charts
-from robust_core.charts.theme import DARK, LIGHT
+from robust_core.charts.theme import DARK, LIGHT, halo, mixed
 from robust_core.explain import Story, by_difficulty, compare, soft_labels, story
 from robust_core.types import UserError
 from tests.charts.reading import sent, values, words
@@ -40,7 +40,9 @@ def test_four_maps_share_their_axes_and_hold_the_numbers() -> None:
     chart = charts.class_maps(told(), NAMES, order=[2, 0, 1], current=2)
     assert len(heat(chart)) == 4
     tau, robust, _, clean = (np.asarray(trace.z) for trace in heat(chart))
-    np.testing.assert_allclose(tau[0], [1.1, 1.2, 1.3, 1.4], rtol=1e-6)  # class 2 on top
+    np.testing.assert_allclose(tau[0], np.log([1.1, 1.2, 1.3, 1.4]), rtol=1e-5)  # class 2 on top
+    assert heat(chart)[0].customdata[0] == pytest.approx([1.1, 1.2, 1.3, 1.4])
+    assert "%{customdata:.3f}" in heat(chart)[0].hovertemplate
     np.testing.assert_allclose(robust[1], [0.0] * 4)
     np.testing.assert_allclose(clean[2], [0.5] * 4)
     assert heat(chart)[0].y[0] == "&lt;b&gt;cow&lt;/b&gt;"
@@ -52,11 +54,58 @@ def test_four_maps_share_their_axes_and_hold_the_numbers() -> None:
     sent(chart)
 
 
-def test_one_is_the_middle_of_the_temperature_scale() -> None:
-    low = heat(charts.class_maps(told(), NAMES, order=[0, 1, 2]))[0]
-    assert (low.zmin + low.zmax) / 2 == pytest.approx(1)
-    assert low.zmin <= 0.6
-    assert low.zmax >= 1.4
+def taught(*tau: float) -> Any:
+    """The map of one epoch with these temperatures."""
+    events = [{"event": "epoch", "epoch": 1, "class_tau_adv": list(tau)}]
+    chart = charts.class_maps(story(events), [f"c{k}" for k in range(len(tau))], order=range(len(tau)))
+    return heat(chart)[0]
+
+
+def painted(trace: Any, tau: float) -> str:
+    """The colour a temperature gets; it must stand at a stop of the scale."""
+    share = (math.log(tau) - trace.zmin) / (trace.zmax - trace.zmin)
+    return next(colour for at, colour in trace.colorscale if at == pytest.approx(share))
+
+
+def test_temperatures_are_coloured_as_factors_about_one() -> None:
+    trace = taught(0.5, 1.0, 4.0)
+    assert painted(trace, 1.0) == LIGHT.grid
+    assert painted(trace, 4.0) == LIGHT.categories[0]
+    # The root of the farthest factor is half as far, on either side: the floor of ½ is no near neutral.
+    assert painted(trace, 0.5) == mixed(LIGHT.categories[1], LIGHT.page, 0.45)
+    assert painted(trace, 2.0) == mixed(LIGHT.categories[0], LIGHT.page, 0.45)
+    assert painted(taught(0.25, 1.0, 2.0), 0.25) == LIGHT.categories[1]
+
+
+def test_the_bar_of_temperatures_ends_where_they_do_and_tells_them() -> None:
+    trace = taught(0.5, 1.2, 3.76)
+    assert (trace.zmin, trace.zmax) == pytest.approx((math.log(0.5), math.log(3.76)))
+    assert list(trace.colorbar.ticktext) == ["0.5", "1", "3.76"]
+    assert list(trace.colorbar.tickvals) == pytest.approx([math.log(0.5), 0, math.log(3.76)])
+    assert list(taught(0.98, 1.0, 3.0).colorbar.ticktext) == ["1", "3"]  # the lowest would lie on the middle one
+    alike = taught(1.0, 1.01)
+    assert (alike.zmin, alike.zmax) == pytest.approx((-math.log(1.05), math.log(1.05)))
+    assert np.isnan(np.asarray(taught(0.0, -1.0, 2.0).z)[:2]).all()  # no temperatures
+
+
+@pytest.mark.parametrize(("tempered", "soft", "maps"), [(True, True, 4), (False, False, 2)])
+def test_every_map_says_that_it_goes_over_epochs(tempered: bool, soft: bool, maps: int) -> None:
+    layout = charts.class_maps(told(tempered=tempered, soft=soft), NAMES, order=[0, 1, 2]).layout
+    titles = [getattr(layout, f"xaxis{n or ''}").title.text for n in (0, *range(2, maps + 1))]
+    assert titles == ["epoch"] * maps
+
+
+def test_the_epoch_whose_weights_are_kept_is_marked_where_it_is_known() -> None:
+    chart = charts.class_maps(told(), NAMES, order=[0, 1, 2], kept=3)
+    assert [(s.x0, s.x1) for s in chart.layout.shapes if s.type == "line"] == [(3, 3)] * 4
+    assert words(chart).count("kept: epoch 3") == 4
+    assert "weights kept are those of epoch 3" in charts.alt(chart)
+    plain = charts.class_maps(told(), NAMES, order=[0, 1, 2], current=2)
+    assert "kept" not in words(plain) + charts.alt(plain)
+    fair = charts.fairness([("one", told())], NAMES, current=4, kept=3)
+    assert [s.x0 for s in fair.layout.shapes if s.line.dash == "solid"] == [3, 3]
+    assert words(fair).count("kept") == 2
+    assert "kept" not in words(charts.fairness([("one", told())], NAMES, current=4))
 
 
 @pytest.mark.parametrize(
@@ -108,6 +157,7 @@ def test_bars_start_from_one_and_keep_their_scale_while_scrubbed() -> None:
     assert first.layout.xaxis.range[0] < 0.6
     means = [s.x0 for s in first.layout.shapes if s.xref == "x2" and s.line.dash == "dot"]
     assert means == pytest.approx([2.0, 2.0])
+    assert all(bar.textfont.shadow == halo(LIGHT) for bar in first.data)  # figures stand clear of those rules
     with pytest.raises(UserError, match=r"epoch must be in \[1, 4\]"):
         charts.class_bars(told(), NAMES, epoch=5, order=[0, 1, 2])
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from robust_core.charts import DARK, LIGHT, Theme, alt, taken_along, theme
+from robust_core.charts import DARK, LIGHT, Theme, alt, signed, taken_along, theme
 from robust_core.charts.theme import axis, figure, label, mixed
 
+ROOT = Path(__file__).parents[2]
 # Streamlit's page and its second surface.
 SURFACES = {"light": ("#ffffff", "#f0f2f6"), "dark": ("#0e1117", "#262730")}
 # Machado et al. 2009, severity 1, on linear RGB.
@@ -91,6 +94,25 @@ def test_a_figure_is_taken_along_under_a_name_any_file_system_takes() -> None:
     tools = taken_along("epsilon_fashion_mnist/aw_net <b>")
     assert tools["modeBarButtons"] == [["toImage"]]
     assert tools["toImageButtonOptions"]["filename"] == "robustlens_epsilon_fashion_mnist_aw_net_b"
+
+
+def test_a_picture_says_below_itself_what_it_shows() -> None:
+    bare = figure(DARK, height=200, alt="Three of 10.", margin_b=60)
+    chart = signed(bare, "A <b> & " + "word " * 40, DARK)
+    lines = chart.layout.title.text.split("<br>")
+    assert lines[0].startswith("A &lt;b&gt; &amp; word")
+    assert len(lines) == 3
+    assert all(len(line) < 120 for line in lines)
+    # Below what was there: the plot keeps its height, and the lines stand in the room that was added.
+    assert chart.layout.height - chart.layout.margin.b == 200 - 60
+    assert chart.layout.height * chart.layout.title.y == pytest.approx(chart.layout.height - 200)
+    assert (bare.layout.height, bare.layout.title.text) == (200, None)
+
+
+def test_two_networks_have_the_colours_of_their_lanes_in_a_film() -> None:
+    lanes = re.findall(r"--lane-([ab]): (#\w+)", (ROOT / "pages/ui/player/player.css").read_text())
+    assert lanes[:2] == [("a", LIGHT.good), ("b", LIGHT.categories[1])]
+    assert lanes[2:] == [("a", DARK.good), ("b", DARK.categories[1])]
 
 
 def test_names_are_plain_text_of_bounded_length() -> None:

@@ -54,8 +54,9 @@ def test_symbol_is_architecture_colour_is_objective_size_is_the_worst_class() ->
 
 def test_hover_says_everything_with_intervals() -> None:
     text = marks(tradeoff(POINTS))[0].text[1]
-    for part in ("PGD-AT", "residual", "adversarial", "85.0% [84.0%, 86.0%]", "74.0% [72.0%, 75.0%]", "W-Robust 79.5%",
-                 "worst class, robust 32.0%", "PGD-20", "ε = 0.1", "n = 10,000", "seed 3"):  # fmt: skip
+    for part in ("PGD-AT", "residual", "adversarial", "85.0\u00a0% [84.0, 86.0]", "74.0\u00a0% [72.0, 75.0]",
+                 "W-Robust 79.5\u00a0%", "worst class, robust 32.0\u00a0%", "PGD-20", "ε = 0.1", "n = 10,000",
+                 "seed 3"):  # fmt: skip
         assert part in text
 
 
@@ -76,7 +77,7 @@ def test_lines_join_points_of_equal_w_robust() -> None:
     assert all(low - 1e-9 <= line.x0 <= line.x1 <= high + 1e-9 for line in lines)
     named = [a for a in chart.layout.annotations if a.text.startswith("W ")]
     for name in named:
-        assert (name.x + name.y) / 2 == pytest.approx(float(name.text[2:-1]) / 100)
+        assert (name.x + name.y) / 2 == pytest.approx(float(name.text[2:-2]) / 100)
 
 
 def test_the_selected_one_stands_out() -> None:
@@ -90,8 +91,8 @@ def test_the_selected_one_stands_out() -> None:
 def test_the_sentence_names_every_checkpoint_and_the_best() -> None:
     said = alt(tradeoff(POINTS))
     assert "3 checkpoints" in said
-    assert "Standard 93.0% clean and 0.0% robust" in said
-    assert "Best W-Robust: PGD-AT, 79.5%" in said or "Best W-Robust: AW-Net <1>, 79.5%" in said
+    assert "Standard 93.0\u00a0% clean and 0.0\u00a0% robust" in said
+    assert "Best W-Robust: PGD-AT, 79.5\u00a0%" in said or "Best W-Robust: AW-Net <1>, 79.5\u00a0%" in said
 
 
 def test_all_marks_lie_inside_the_window() -> None:
@@ -145,7 +146,7 @@ def test_a_claim_is_an_open_mark_and_never_the_best() -> None:
     assert residual.marker.line.width[2] > marks(tradeoff([*POINTS, claimed]))[0].marker.line.width[2]
     assert "as a card claims" in [trace.name for trace in chart.data]
     assert "as a card claims" not in [trace.name for trace in tradeoff(POINTS).data]
-    assert "Brought 99.0% clean and 99.0% robust (as an imported card claims" in alt(chart)
+    assert "Brought 99.0\u00a0% clean and 99.0\u00a0% robust (as an imported card claims" in alt(chart)
     assert "Best W-Robust: Brought" not in alt(chart)
     assert "Best" not in alt(tradeoff([claimed]))
     unranked = replace(claimed, claimed=False, ranked=False)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from robust_core.checkpoints import HISTORY
-from robust_core.explain import by_difficulty, compare, confusion, read_story, soft_labels, story
+from robust_core.explain import Gain, by_difficulty, compare, confusion, read_story, soft_labels, story
 from robust_core.explain.temperatures import BY_CLASS, nsd, worst_class
 from robust_core.types import UserError
 
@@ -171,6 +171,27 @@ def test_who_gained_and_who_paid() -> None:
     assert [-told.classes[2].low, told.classes[2].high] == pytest.approx([1.96 / 102] * 2, rel=0.2)
     # A binomial's: √(0.4·0.6/100)·1.96 = 0.096 about a paired difference of 0.4.
     assert told.classes[0].high - told.classes[0].low == pytest.approx(2 * 0.096, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ((0.1, -0.05, 0.2), "+10.0 points [-5.0, +20.0]"),
+        ((0.0, 0.0, 0.0), "no difference on these images"),
+        ((-0.0, -0.0001, 0.0001), "no difference on these images"),
+        ((0.0, -0.1, 0.1), "+0.0 points [-10.0, +10.0]"),
+        ((0.02, 0.02, 0.02), "+2.0 points"),
+        ((0.0, 0.0, 0.118), "+0.0 points [+0.0, +11.8]"),
+        ((math.nan, math.nan, math.nan), "not defined"),
+    ],
+)
+def test_an_interval_without_a_width_is_not_told(ends: tuple[float, float, float], said: str) -> None:
+    assert Gain(value=ends[0], low=ends[1], high=ends[2]).told() == said
+
+
+def test_a_gain_that_is_no_share_is_told_as_it_is() -> None:
+    assert Gain(value=-0.01, low=-0.014, high=-0.005).told(points=False) == "-0.010 [-0.014, -0.005]"
+    assert Gain(value=0.0, low=0.0, high=0.0).told(points=False) == "no difference on these images"
 
 
 def test_more_images_narrow_the_interval_and_a_seed_repeats_it() -> None:

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from pages.ui import routes
+from robust_core.charts import FAINT
 from robust_core.types import Route
 from tests.pages.routers import AW, MOE, QUICK, ROUTING, captions, charts, component, healthy, held, html, maps, routers  # noqa: F401
 
@@ -52,6 +53,14 @@ def test_eps_moves_the_route_and_zero_leaves_it(open_page):
     assert still["drift"] == [0.0] * 4
     assert still["told"][-1].startswith("The routes do not part: ")
     assert still["told"][-1].endswith("the signals hardly change (mean |Δω| at most 0.000).")
+
+
+def test_differences_that_are_none_are_painted_pale(open_page):
+    far, near = (maps(open_page(ROUTING, eps=eps, **QUICK)) for eps in ("0.2", "0.0"))
+    assert far["change"] > FAINT
+    assert near["change"] == near["faint"] == FAINT
+    assert near["reach"] > FAINT  # its own signals are far from 1
+    assert routes._top([torch.tensor([1.0, 1.001])], 1.0) == FAINT
 
 
 def test_a_filter_is_looked_at_by_link_and_closed(open_page):

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
+import pytest
+
+from pages.ui.routing_weights import _defaults
+from pages.ui.served import shelf
 from robust_core.data import load
 from tests.pages.routers import AW, MOE, QUICK, ROUTING, captions, charts, component, healthy, held, html, maps, routers  # noqa: F401
 
@@ -118,19 +124,38 @@ def test_the_table_of_router_attacks(open_page):
 def test_filters_of_any_two_networks_and_under_the_router(open_page):
     app = healthy(open_page(ROUTING, ask="weights", **QUICK))
     (norms,) = charts(app)
-    assert {trace["name"] for trace in norms["data"]} == {"Standard", "PGD-AT"}
+    assert [trace["name"] for trace in norms["data"][:2]] == ["AW-Net", "Standard"]
     app.button_group(key="w_filters").set_value("weights").run()
     (single,) = charts(healthy(app))
     assert single["data"] != norms["data"]
-    app.selectbox(key="w_right").set_value(AW).run()
-    assert {trace["name"] for trace in charts(healthy(app))[0]["data"]} == {"Standard", "AW-Net"}
+    app.selectbox(key="w_right").set_value("fashion_mnist/pgd_at").run()
+    assert {trace["name"] for trace in charts(healthy(app))[0]["data"]} == {"AW-Net", "PGD-AT"}
     (before,) = charts(app)
-    app.selectbox(key="w_left").set_value("fashion_mnist/pgd_at").run()
+    app.selectbox(key="w_left").set_value("fashion_mnist/standard").run()
     (after,) = charts(healthy(app))
-    assert {trace["name"] for trace in after["data"]} == {"PGD-AT", "AW-Net"}
+    assert {trace["name"] for trace in after["data"]} == {"Standard", "PGD-AT"}
     assert after["data"] != before["data"]
     app.button_group(key="w_filters").set_value("effective").run()
     assert len(charts(healthy(app))[0]["data"]) == 18
+
+
+@pytest.mark.parametrize(
+    ("chosen", "other"), [("aw_net", "standard"), ("moe", "standard"), ("pgd_at", "standard"), ("standard", "pgd_at")]
+)
+def test_the_chosen_network_is_one_of_the_two(zoo, chosen, other):
+    net, rival = shelf().nets[f"fashion_mnist/{chosen}"], f"fashion_mnist/{other}"
+    assert _defaults(shelf(), net) == (net.name, rival)
+    shutil.rmtree(zoo / rival)
+    assert _defaults(shelf(), net)[0] == net.name
+    assert _defaults(shelf(), net)[1] in shelf().nets
+
+
+def test_saved_pictures_name_network_attack_and_images(open_page):
+    app = healthy(open_page(ROUTING, view="shares", **MANY))
+    *_, means = charts(app)
+    told = means["layout"]["title"]["text"].replace("<br>", " ")
+    assert told.startswith("layer1.0.conv1 of AW-Net: n = 100 test images of fashion_mnist_small, PGD-3, L∞, ε = 0.1")
+    assert "seed 0" in told
 
 
 def test_a_constant_router_is_said_to_be_so_and_not_drawn(open_page):

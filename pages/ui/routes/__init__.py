@@ -77,6 +77,7 @@ def pack(
         "scale": reach,
         "reach": reach,
         "change": _top([after[n] - before[n] for n in before], 0.0),
+        "faint": charts.FAINT,
         "threshold": PARTED,
         "farthest": max([PARTED * 1.5, *(float(v.max()) for v in apart.values())]),
         "convs": [
@@ -160,7 +161,8 @@ def _order(change: Tensor, order: str) -> list[int]:
 
 
 def _top(values: Sequence[Tensor], neutral: float) -> float:
-    return max((float((v - neutral).abs().max()) for v in values), default=0.0) or 1.0
+    """What takes the full colour: the farthest from neutral, but nothing that hardly differs."""
+    return max([charts.FAINT, *(float((v - neutral).abs().max()) for v in values)])
 
 
 def _packed(values: Tensor, neutral: float, reach: float) -> str:

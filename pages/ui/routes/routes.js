@@ -44,11 +44,12 @@ function drawMap(canvas, conv, values, colour, chosen, { across, wide, high }, i
   });
 }
 
-function curve(title, values, { index, was = null, range = null, zero = false, show, seek }) {
+function curve(title, values, { index, was = null, range = null, zero = false, least = null, show, seek }) {
   const value = el("b"), plot = el("div", { class: "plot" }), node = el("div", { class: "curve" },
     el("header", {}, el("span", { text: title }), value), plot);
   const known = values.filter((v) => v !== null).concat(was === null ? [] : [was], zero ? [0] : []);
   let low = range?.[0] ?? Math.min(...known), high = range?.[1] ?? Math.max(...known);
+  if (least !== null) high = Math.max(high, least);
   if (!(high - low > 1e-9)) { high += 0.5; low -= 0.5; }
   const first = index[0], span = Math.max(index[index.length - 1] - first, 1);
   const x = (at) => (100 * (at - first)) / span, y = (v) => 4 + 92 * (1 - (v - low) / (high - low));
@@ -122,7 +123,7 @@ function create(root, trigger) {
     const common = { index: data.index, seek };
     curves = [
       ...(data.pType ? [curve("P(type = adversarial)", data.pType, { ...common, was: data.cleanPType, range: [0, 1], show: percent })] : []),
-      curve(data.kind === "experts" ? "distance of the route, ½·Σ|Δp|" : "distance of the route, mean |Δω|", data.drift, { ...common, zero: true, show: short }),
+      curve(data.kind === "experts" ? "distance of the route, ½·Σ|Δp|" : "distance of the route, mean |Δω|", data.drift, { ...common, zero: true, least: data.faint, show: short }),
       curve("margin, logits (below 0: misclassified)", data.margin, { ...common, was: data.cleanMargin, zero: true, show: short }),
     ];
     curveBox.replaceChildren(...curves.map((c) => c.node));
