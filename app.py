@@ -10,6 +10,7 @@ from pages.ui import pickers
 from pages.ui.frame import frame, guarded, respelled
 from pages.ui.home_cards import cards
 from pages.ui.home_live import live
+from pages.ui.home_tour import tour
 from pages.ui.home_tradeoff import tradeoff
 from pages.ui.verdicts import verdicts
 from pages.ui.warm import warm
@@ -40,6 +41,8 @@ def home() -> None:
         st.markdown("### Three ways to bend the trade-off")
         cards(*shown)
     if found.nets:
+        with guarded():
+            tour(found, net)
         with guarded():
             verdicts(like=net.card)
 

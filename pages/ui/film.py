@@ -54,10 +54,11 @@ class Film:
         return softmax(self.clean_logits)
 
     @property
-    def fooled(self) -> NDArray[np.bool_]:
-        """(S,): has the attacker reached its aim?"""
-        predicted = self.logits.argmax(axis=1)
-        return predicted != self.y if self.target is None else predicted == self.target
+    def verdicts(self) -> list[str]:
+        """A word on each frame: short of the attacker's target a network may yet have left the true class."""
+        if self.clean_answer != self.y:
+            return ["wrong before any attack"] * len(self.index)
+        return [_verdict(k, self.y, self.target) for k in self.logits.argmax(axis=1).tolist()]
 
     @property
     def answer(self) -> int:
@@ -66,6 +67,13 @@ class Film:
     @property
     def clean_answer(self) -> int:
         return int(self.clean_logits.argmax())
+
+
+def _verdict(answer: int, y: int, target: int | None) -> str:
+    if target is not None and answer == target:
+        return "reaches the target"
+    word = "holds" if answer == y else "fooled"
+    return word if target is None else f"{word}, target not reached"
 
 
 def softmax(logits: Array) -> Array:

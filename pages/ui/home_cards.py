@@ -41,9 +41,9 @@ def _aw_net(subject: Subject, films: Films) -> None:
     before, after = film.clean_p_adversarial or 0.0, float(film.p_adversarial[-1])
     st.html(_bars("P(type = adversarial)", [("clean", before, "var(--c)"), ("attacked", after, "var(--a)")]))
     moved = after - before
-    told = "can tell them apart" if moved > 0.2 else "is misled" if moved < -0.2 else "hardly sees a difference"
-    st.caption(f"{verbatim(net.title)} on the picture above: under PGD not aimed at the router, it {told}.")
-    st.page_link("pages/1_Perturb.py", label="Watch the route step by step", icon=":material/alt_route:",
+    told = "tells the two apart" if moved > 0.2 else "is misled" if moved < -0.2 else "hardly sees a difference"
+    st.caption(f"{verbatim(net.title)} on this one picture: under PGD not aimed at the router, it {told}.")
+    st.page_link("pages/2_Routing.py", label="See its route, and what many pictures say", icon=":material/alt_route:",
                  query_params=link.params() | {"model": net.name})  # fmt: skip
 
 

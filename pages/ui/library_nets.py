@@ -7,7 +7,7 @@ import html
 import pandas as pd
 import streamlit as st
 
-from pages.ui import link
+from pages.ui import link, pickers, served
 from pages.ui.frame import guarded, verbatim
 from pages.ui.library_evaluate import evaluate
 from pages.ui.library_told import acting, choose_row, claim, code, evaluated, facts, mark, say
@@ -35,13 +35,14 @@ def nets() -> None:
         )
         return
     titles = shelf.title_of(rows)
-    chosen = link.read("model", rows[0].name, link.one_of(titles))
     names = [row.name for row in rows]
+    first = _first(names)
+    chosen = link.read("model", first, link.one_of(titles))
     _table(rows, titles, names.index(chosen))
     with st.container(key="wrap_library_net"):
         left, right = st.columns([11, 9], gap="large")
     with left:
-        row = rows[names.index(link.select("Checkpoint", titles, "model", rows[0].name))]
+        row = rows[names.index(link.select("Checkpoint", titles, "model", first))]
         if row.problem:
             st.warning(verbatim(row.problem), icon=":material/broken_image:")
         _facts(row)
@@ -50,6 +51,13 @@ def nets() -> None:
         st.markdown("### Evaluate it")
         with guarded():
             evaluate(row)
+
+
+def _first(names: list[str]) -> str:
+    """The network that the other pages begin with, where it can be used; else the first of the table."""
+    found = served.shelf()
+    default = pickers.default_model(found) if found.nets else ""
+    return default if default in names else names[0]
 
 
 def _miss(rows: list[Row]) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
-from pages.ui import player, served
+from pages.ui import link, player, served
 from pages.ui.film import Film
 from pages.ui.frame import look
 from pages.ui.perturb_attack import Chosen
 from pages.ui.served import Served, Subject
+
+AT = "at_step"  # in the link: where the film is stopped, left out at its end
 
 
 def watch(nets: Sequence[Served], subject: Subject, chosen: Chosen) -> list[Film]:
@@ -20,13 +23,24 @@ def watch(nets: Sequence[Served], subject: Subject, chosen: Chosen) -> list[Film
         player.lane(film, title=net.title, told=told(net), class_names=net.card.class_names, truth=subject.label)
         for net, film in zip(nets, films, strict=True)
     ]
-    player.play(lanes, dark=look().name == "dark", key="player")
+    _stage(lanes)
     grey = subject.pixels.shape[0] == 1
     st.caption(
         f"{chosen.settings.describe()}. Picture: {subject.origin}, {_shape(subject)}, shown enlarged pixel by pixel. "
         + ("δ: blue makes darker, orange brighter." if grey else "δ is drawn around mid-grey, which changes nothing.")
     )
     return films
+
+
+@st.fragment
+def _stage(lanes: Sequence[dict[str, Any]]) -> None:
+    """The player. Where the film is stopped comes back as a value of the link, and nothing else is run for that."""
+
+    def rested(step: int | None) -> None:
+        link.forget(AT) if step is None else link.write(AT, str(step))
+
+    start = link.read(AT, None, link.within(int, 0, player.LAST))
+    player.play(lanes, step=start, on_step=rested, dark=look().name == "dark", key="player")
 
 
 def told(net: Served) -> str:

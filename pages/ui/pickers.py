@@ -11,11 +11,12 @@ from pages.ui import link
 from pages.ui.frame import ImagesMissingError
 from pages.ui.served import Served, Shelf, Subject, fitting, shelf, test_images, to_download
 from robust_core.evaluation.scores import task_of
+from robust_core.types import ImageSet
 
 # What says most at first sight, where it is there: a hardened network, a plain one, a picture on which they part.
 PREFERRED = ("pgd_at", "pgd_at_mixed", "aw_net")
 PLAIN = "standard"
-FIRST_IMAGE = 9
+FIRST_IMAGE = {1: 9, 3: 4}  # by channels
 _TASK = "w_task"
 
 
@@ -116,13 +117,13 @@ def _sets(served: Served) -> dict[str, str]:
 def test_image(name: str) -> Subject:
     """The chosen image of a set; the first where the index is not in it."""
     images = test_images(name)
-    return _numbered(name, link.read("index", _first(len(images)), link.within(int, 0, len(images) - 1)))
+    return _numbered(name, link.read("index", _first(images), link.within(int, 0, len(images) - 1)))
 
 
 def first_picture(served: Served) -> Subject:
     """What a visitor who has chosen nothing sees first with this network."""
     name = next(iter(_sets(served)))
-    return _numbered(name, _first(len(test_images(name))))
+    return _numbered(name, _first(test_images(name)))
 
 
 def _numbered(name: str, index: int) -> Subject:
@@ -134,11 +135,11 @@ def _numbered(name: str, index: int) -> Subject:
 
 def pick_index(name: str) -> None:
     images = test_images(name)
-    link.number("Test image", 0, len(images) - 1, 1, "index", _first(len(images)))
+    link.number("Test image", 0, len(images) - 1, 1, "index", _first(images))
 
 
-def _first(n: int) -> int:
-    return min(FIRST_IMAGE, n - 1)
+def _first(images: ImageSet) -> int:
+    return min(FIRST_IMAGE[images.images.shape[1]], len(images) - 1)
 
 
 def roll(name: str) -> None:

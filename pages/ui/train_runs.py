@@ -125,11 +125,15 @@ def pick_watched(found: Mapping[str, Watched]) -> Watched | None:
 
 
 def _default(found: Mapping[str, Watched]) -> str:
-    """What runs, else what waits, else the run that was written last, else the example."""
+    """What runs, else what waits, else the network chosen on any page, else the run written last, else the example."""
     own = [entry for entry in found.values() if entry.own]
     live = [entry for entry in own if entry.status in LIVE]
+    if live:
+        return live[0].name
+    if (chosen := link.params().get("model", "")) in found:
+        return chosen
     if own:
-        return (live or sorted(own, key=_written, reverse=True))[0].name
+        return max(own, key=_written).name
     return next((name for name in found if name.endswith(f"/{EXAMPLE}")), next(iter(found)))
 
 

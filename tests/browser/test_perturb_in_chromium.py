@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser.waiting import until, until_address
+from tests.browser.waiting import address, until, until_address
 
 pytestmark = pytest.mark.browser
 
@@ -37,7 +37,7 @@ def test_deep_link_and_a_change_of_eps(server, page):
     until_address(page, "index=5")
 
 
-def test_scrubbing_moves_everything_and_asks_the_server_nothing(server, page):
+def test_scrubbing_moves_everything_and_asks_the_server_for_no_picture(server, page):
     sent: list[object] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
     page.goto(f"{server}/Perturb?versus=fashion_mnist/aw_net")
@@ -64,12 +64,42 @@ def test_scrubbing_moves_everything_and_asks_the_server_nothing(server, page):
     assert step(page) == 10
     page.get_by_role("button", name="play the attack").click()
     until(lambda: step(page) > 10)
-    page.wait_for_timeout(300)
+    page.get_by_role("button", name="back to the start").click()
+    until_address(page, "at_step=0")
+    # Where the film rests is told, for the link; of all the moves before no more than that goes over the wire.
+    assert all(len(frame) < 4096 for frame in sent[before:])
+    before = len(sent)
+    page.get_by_role("slider", name="step of the attack").press("ArrowRight")
+    assert step(page) == 1
     assert len(sent) == before
     # The same ears hear a knob that does ask.
     page.get_by_role("slider", name="ε").press("ArrowRight")
     # Playwright reports frames only while it is asked something.
     until(lambda: step(page) >= 0 and len(sent) > before)
+
+
+def test_a_link_repeats_the_step(server, chromium, page):
+    page.goto(f"{server}/Perturb?model=fashion_mnist/aw_net&index=17")
+    ready(page)
+    page.get_by_role("slider", name="step of the attack").press("ArrowLeft")
+    page.get_by_role("slider", name="step of the attack").press("ArrowLeft")
+    assert step(page) == 18
+    until_address(page, "at_step=18")
+    seen = told(page)
+    other = chromium.new_context().new_page()
+    other.goto(address(page))
+    ready(other)
+    assert step(other) == 18
+    assert told(other) == seen
+    # Another picture is shown at the same step; at the end the link needs none.
+    page.get_by_role("spinbutton", name="Test image").fill("18")
+    page.get_by_role("spinbutton", name="Test image").press("Enter")
+    until(lambda: told(page) != seen)
+    assert step(page) == 18
+    page.get_by_role("button", name="to the end").click()
+    until_address(page, "index=18")
+    until(lambda: "at_step" not in address(page))
+    other.context.close()
 
 
 def settled(page, sent, quiet_ms=800):

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 
 from pages.ui import pickers
+from pages.ui.home_tour import STOPS
 from pages.ui.home_tradeoff import wilson
 from robust_core.checkpoints import CARD
+from tests.pages.reading import PERTURB, player
+
+ZOO = Path(__file__).resolve().parents[2] / "checkpoints"
 
 
 def texts(app):
@@ -127,7 +133,7 @@ def test_claims_of_imported_cards_are_marked_and_nowhere_the_best(open_page, zoo
     assert said in drawn["fashion_mnist/aw_net"][1]
     assert said not in drawn["fashion_mnist/pgd_at"][1]
     assert "as a card claims" in [trace.get("name") for trace in chart["data"]]
-    assert "Best W-Robust: PGD-AT, 70.0%" in chart["layout"]["meta"]["alt"]
+    assert "Best W-Robust: PGD-AT, 70.0\u00a0%" in chart["layout"]["meta"]["alt"]
     assert "soft label of the picture above, PGD-AT as teacher" in texts(app)
 
 
@@ -172,3 +178,28 @@ def test_charts_can_be_taken_along_as_pictures(open_page):
     drawn = open_page().get("plotly_chart")
     assert drawn
     assert all('"toImage"' in chart.proto.config for chart in drawn)
+
+
+def test_each_stop_of_the_lecture_leads_to_what_it_tells_of(open_page):
+    app = open_page()
+    numbered = [p.proto for p in app.get("page_link") if p.proto.label.startswith("**")]
+    assert [stop.label for stop in numbered] == [
+        "**1 · One falls, one stands**", "**2 · Cliff and plain**", "**3 · A network that looks first**",
+    ]  # fmt: skip
+    first, second, third = ({k: v[0] for k, v in parse_qs(stop.query_string).items()} for stop in numbered)
+    data = player(open_page(PERTURB, **first))
+    assert [lane["title"] for lane in data["lanes"]] == ["Standard", "PGD-AT"]
+    assert data["step"] == 0
+    assert open_page(PERTURB, **second).segmented_control(key="w_closer").value == "surface"
+    assert open_page("pages/2_Routing.py", **third).selectbox(key="w_model").value == "fashion_mnist/aw_net"
+
+
+def test_a_lecture_of_too_few_stops_is_not_given(open_page, zoo):
+    shutil.rmtree(zoo / "fashion_mnist/standard")
+    assert not [p for p in open_page().get("page_link") if p.proto.label.startswith("**")]
+
+
+@pytest.mark.parametrize("folder", ["fashion_mnist", "cifar10"])
+def test_every_stop_has_its_networks_in_the_zoo(folder):
+    leaves = {leaf for stop in STOPS for leaves in stop.nets.values() for leaf in leaves.split(",")}
+    assert leaves <= {path.parent.name for path in (ZOO / folder).glob(f"*/{CARD}")}

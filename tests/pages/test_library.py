@@ -207,7 +207,7 @@ def test_the_marked_row_is_the_one_that_is_shown_and_deleted_below(zoo, library,
     app = library(model="fashion_mnist/standard")
     assert marked(app) == "Standard"
     press(app, "library_net_delete")
-    assert (marked(app), app.selectbox(key="w_model").value) == ("AW-Net", "fashion_mnist/aw_net")
+    assert (marked(app), app.selectbox(key="w_model").value) == ("PGD-AT", "fashion_mnist/pgd_at")
 
 
 def test_a_failed_download_is_one_sentence(zoo, library, monkeypatch) -> None:
@@ -228,6 +228,12 @@ def test_a_failed_download_is_one_sentence(zoo, library, monkeypatch) -> None:
         app.run()
     assert not app.exception
     assert "no connection" in words(app)
+
+
+def test_it_begins_with_the_network_that_home_begins_with(zoo, library) -> None:
+    first = next(name for name in sorted(path.name for path in (zoo / "fashion_mnist").iterdir()))
+    assert first != "pgd_at"
+    assert library().selectbox(key="w_model").value == "fashion_mnist/pgd_at"
 
 
 def test_nonsense_in_the_url_is_the_default(zoo, library) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import shutil
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from pages.ui.film import Film
+from robust_core.attacks import AttackSettings
 from robust_core.checkpoints import CARD, WEIGHTS
 from tests.pages.reading import PERTURB, captions, player
 
@@ -40,6 +43,31 @@ def test_a_target_is_aimed_at(open_page):
     lane = player(open_page(PERTURB, target="3"))["lanes"][0]
     assert lane["target"] == 3
     assert lane["probs"][-1][3] > lane["cleanProbs"][3]
+
+
+@pytest.mark.parametrize(
+    ("clean", "target", "said"),
+    [
+        (2, None, ["holds", "fooled", "fooled"]),
+        (2, 1, ["holds, target not reached", "fooled, target not reached", "reaches the target"]),
+        (0, 1, ["wrong before any attack"] * 3),
+    ],
+)
+def test_a_frame_says_whether_the_true_class_and_whether_the_target_is_its_answer(clean, target, said):
+    """Answers 2 (true), 0, 1, one a frame."""
+    eye, none = np.eye(3, dtype=np.float32), np.zeros(3, dtype=np.float32)
+    film = Film(
+        settings=AttackSettings(name="pgd"), y=2, target=target, x=none, index=(0, 1, 2), images=none,
+        logits=eye[[2, 0, 1]], loss=none, margin=none, p_adversarial=None, clean_logits=eye[clean],
+        clean_p_adversarial=None,
+    )  # fmt: skip
+    assert film.verdicts == said
+
+
+def test_a_link_says_at_which_step_the_film_begins(open_page):
+    assert player(open_page(PERTURB))["step"] is None
+    assert player(open_page(PERTURB, at_step="8"))["step"] == 8
+    assert player(open_page(PERTURB, at_step="-1"))["step"] is None
 
 
 def test_two_networks_side_by_side_and_the_route_of_the_second(open_page):

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui import train_probes
 from robust_core import checkpoints
 from robust_core.checkpoints import CARD, HISTORY, RECIPE, STATE
-from robust_core.training import control
+from robust_core.training import control, launch
 from robust_core.training.changes import ASKED
 from robust_core.training.recipe import parse_recipe
 from robust_core.training.run import Run
@@ -273,6 +273,16 @@ def test_switched_off_runs_are_watched_and_none_is_started(runs, open_page, monk
 def test_nonsense_in_the_url(runs, open_page):
     app = open_page(TRAIN, watch="../../etc", overlay="x", axis="y", smooth="z", train="q")
     assert "as it was trained" in told(app)
+
+
+def test_the_network_chosen_elsewhere_is_watched_unless_one_is_being_trained(runs, zoo, open_page):
+    other = zoo / "fashion_mnist/aw_net"
+    (other / HISTORY).write_text((zoo / "fashion_mnist/pgd_at" / HISTORY).read_text())
+    add_run(runs / "mine", story(2), phase="stopped")
+    assert open_page(TRAIN).selectbox(key="w_watch").value == "mine"
+    assert open_page(TRAIN, model="fashion_mnist/aw_net").selectbox(key="w_watch").value == "fashion_mnist/aw_net"
+    add_run(runs / "live", story(1), phase="working", process=launch.launcher().mine())
+    assert open_page(TRAIN, model="fashion_mnist/aw_net").selectbox(key="w_watch").value == "live"
 
 
 def test_a_card_without_a_recipe_is_watched_too(runs, zoo, open_page):

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from robust_core.checkpoints import HISTORY, STATE, WEIGHTS, read_history
 from robust_core.device import choose_device
 from robust_core.training import loop
+from robust_core.training.kept import kept_earlier
 from robust_core.training.loop import Training
 from robust_core.training.recipe import Recipe, SchedulePart, parse_recipe
 from robust_core.training.run import Run
@@ -181,6 +182,7 @@ def test_the_best_epoch_is_kept_by_held_out_figures(
     monkeypatch.setattr(loop, "validate", judged)
     finish(run, made)
     assert torch.equal(load_file(run.folder / WEIGHTS)["linear.weight"], seen[1])
+    assert kept_earlier([e for e in read_history(run.folder) if e["event"] == "epoch"], run.recipe) == 2
 
 
 def test_held_out_images_are_not_trained_on(made: Splits, tmp_path: Path) -> None:
@@ -213,6 +215,7 @@ def test_schedules() -> None:
     rates = [learning_rate(linear, step, 100, 10) for step in range(100)]
     assert max(rates) == rates[19] == rates[20] == 1.0
     assert rates[0] == pytest.approx(0.05)
+    assert max(learning_rate(linear, step, 7, 7) for step in range(7)) == 1.0  # the rise ends within a step
     assert rates[60] == pytest.approx(0.5)
     steps = SchedulePart(lr=1.0, warmup=0.0, shape="multistep", milestones=(2, 4))
     assert [learning_rate(steps, step, 50, 10) for step in (0, 19, 20, 40)] == pytest.approx([1, 1, 0.1, 0.01])

@@ -1,9 +1,10 @@
-"""The film player as a Streamlit component: packs films for player.js, which asks the server nothing more."""
+"""The film player as a Streamlit component: packs films for player.js, which asks the server nothing more and tells it,
+once it rests, at which step."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from robust_core import charts
 HERE = Path(__file__).parent
 COLOURS = ("var(--lane-a)", "var(--lane-b)")
 PICTURE = 196  # px that a picture's side should about have
+LAST = 10**6  # no attack has so many steps or queries
 MANY, SHOWN = 20, 10  # classes: up to MANY all have a bar, beyond it the SHOWN most probable
 
 _mount = st.components.v2.component(
@@ -28,10 +30,26 @@ _mount = st.components.v2.component(
 )
 
 
-def play(lanes: Sequence[dict[str, Any]], *, dark: bool, key: str) -> None:
-    """Mounts the player over one or two lanes, as `lane` packs them."""
+def play(
+    lanes: Sequence[dict[str, Any]],
+    *,
+    step: int | None,
+    on_step: Callable[[int | None], None],
+    dark: bool,
+    key: str,
+) -> None:
+    """Mounts the player over one or two lanes, as `lane` packs them.
+
+    step: where the film begins, None at its end. on_step gets the step it rests at, None at its end.
+    """
+
+    def rested() -> None:
+        told = st.session_state[key].step
+        on_step(told if isinstance(told, int) and 0 <= told <= LAST else None)
+
     _mount(
         key=key,
+        on_step_change=rested,
         data={
             "lanes": [{**lane, "letter": "ab"[n]} for n, lane in enumerate(lanes)],
             "panels": _panels(lanes),
@@ -39,6 +57,7 @@ def play(lanes: Sequence[dict[str, Any]], *, dark: bool, key: str) -> None:
             "ticks": sorted({at for lane in lanes for at in lane["index"]}),
             "unit": lanes[0]["unit"],
             "dark": dark,
+            "step": step,
         },
     )
 
@@ -61,7 +80,6 @@ def lane(film: Film, *, title: str, told: str, class_names: Sequence[str], truth
         "rowsTold": "" if len(rows) == len(class_names) else f"{len(rows)} of {len(class_names)} classes",
         "truth": truth,
         "target": film.target,
-        "y": film.y,
         "width": width,
         "height": height,
         "scale": max(1, round(PICTURE / width)),
@@ -80,7 +98,7 @@ def lane(film: Film, *, title: str, told: str, class_names: Sequence[str], truth
         "loss": _finite(film.loss),
         "margin": _finite(film.margin),
         "pTrue": _finite(probabilities[:, film.y]),
-        "fooled": film.fooled.tolist(),
+        "verdicts": film.verdicts,
         "pType": None if film.p_adversarial is None else _finite(film.p_adversarial),
         "cleanPType": film.clean_p_adversarial,
         "signals": _signals(film),
@@ -128,7 +146,7 @@ def _pixels(value: float, norm: str) -> str:
 def _signals(film: Film) -> dict[str, Any] | None:
     if not film.signals:
         return None
-    reach = max(float(np.abs(values - 1).max()) for values in film.signals.values()) or 1.0
+    reach = max(charts.FAINT, *(float(np.abs(values - 1).max()) for values in film.signals.values()))
     drift = sum(((film.signals[n] - film.clean_signals[n]) ** 2).sum(axis=1) for n in film.signals)
     return {
         "reach": f"{reach:.3g}",

@@ -28,6 +28,8 @@ const figures = (v) => (Math.abs(v) >= 100 ? v.toFixed(0) : Math.abs(v) >= 10 ? 
 const frameAt = (index, tick) => Math.max(0, index.findLastIndex((at) => at <= tick));
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 
+const REST = 500; // ms without a move, after which the server hears of the step
+
 function picture(aspect) {
   const canvas = el("canvas", { role: "img" });
   canvas.style.setProperty("--aspect", aspect);
@@ -93,10 +95,8 @@ function drawLane(view, lane, i, unit) {
   view.adv.bold.textContent = `${lane.classes[best]} ${percent(p[best])}`;
   view.adv.bold.className = right(best) ? "" : "wrong";
   view.adv.small.textContent = `adversarial, ${unit} ${lane.index[i]}`;
-  const falls = lane.fooled[i];
-  view.verdict.textContent = lane.target !== null ? (falls ? "reaches the target" : "target not reached")
-    : cBest !== lane.y ? "wrong before any attack" : falls ? "fooled" : "holds";
-  view.verdict.className = `verdict ${falls || cBest !== lane.y ? "falls" : "holds"}`;
+  view.verdict.textContent = lane.verdicts[i];
+  view.verdict.className = `verdict ${lane.verdicts[i].startsWith("holds") ? "holds" : "falls"}`;
   for (const [view_, name] of [[view.clean, "clean"], [view.delta, "perturbation"], [view.adv, "adversarial"]])
     view_.canvas.setAttribute("aria-label", `${name} picture: ${view_.bold.textContent}, ${view_.small.textContent}`);
   for (const row of view.rows) {
@@ -164,8 +164,9 @@ function makePanel(panel, ticks, seek) {
   } };
 }
 
-function create(root) {
-  let data = null, lanes = [], panels = [], at = null, timer = null, version = 0, shape = "";
+// tell: says, once the film rests, at which step; null at its end.
+function create(root, tell) {
+  let data = null, lanes = [], panels = [], at = null, timer = null, version = 0, shape = "", known = "", rest = null, said;
   const range = el("input", { type: "range", min: 0, step: 1, "aria-label": "step of the attack" });
   const told = el("output");
   const parts = { reset: button("reset", "back to the start"), back: button("back", "one step back"),
@@ -185,7 +186,15 @@ function create(root) {
     range.setAttribute("aria-valuetext", told.textContent);
     root.dataset.step = at;
   };
-  const go = (to) => { at = Math.max(0, Math.min(last(), to)); draw(); };
+  const settle = () => {
+    const now = at >= last() ? null : data.ticks[at];
+    if (now !== said) tell((said = now));
+  };
+  const go = (to) => {
+    at = Math.max(0, Math.min(last(), to));
+    draw();
+    clearTimeout(rest); rest = setTimeout(settle, REST);
+  };
   const stop = () => {
     clearInterval(timer); timer = null;
     parts.play.querySelector("path").setAttribute("d", ICON.play);
@@ -211,7 +220,10 @@ function create(root) {
   };
 
   const load = (source) => { const image = new Image(); image.src = source; return image.decode().then(() => image); };
-  return { stop, async update(next) {
+  return { stop: () => { stop(); clearTimeout(rest); }, async update(next) {
+    const same = JSON.stringify({ ...next, step: null });
+    if (same === known) return; // only the step came back, as it was told from here
+    known = same;
     const mine = ++version;
     for (const lane of next.lanes) {
       const [clean, delta, adv] = await Promise.all([load(lane.clean), load(lane.delta), load(lane.adv)]);
@@ -219,7 +231,11 @@ function create(root) {
       lane.signalBytes = (lane.signals?.convs ?? []).map((conv) => bytes(conv.values));
     }
     if (mine !== version) return; // a newer answer came in while these pictures were decoded
-    const atEnd = at === null || at >= last();
+    if (at === null) { // a link may say at which step
+      said = next.step;
+      at = said === null ? Infinity : frameAt(next.ticks, said);
+    }
+    const atEnd = at >= (data ?? next).ticks.length - 1;
     stop();
     data = next;
     root.classList.toggle("dark", data.dark);
@@ -234,14 +250,14 @@ function create(root) {
     panelBox.className = `panels of${panels.length}`;
     panelBox.replaceChildren(...panels.map((panel) => panel.node));
     range.max = last();
-    at = atEnd ? last() : Math.min(at, last());
-    draw();
+    go(atEnd ? last() : at);
   } };
 }
 
 export default function (component) {
   const holder = component.parentElement.querySelector(".player");
-  holder.player ??= create(holder);
+  holder.tell = component.setStateValue;
+  holder.player ??= create(holder, (step) => holder.tell("step", step));
   holder.player.update(component.data);
   return () => holder.player?.stop();
 }
