@@ -119,3 +119,17 @@ def test_view_in_bfloat16_follows_its_network(images: torch.Tensor) -> None:
     after = keeper.refresh()(images).detach()
     assert float((after - before).abs().max()) > 1e-3
     torch.testing.assert_close(after, keeper.model(images).detach(), rtol=0.1, atol=0.1 * float(after.std()))
+
+
+def test_a_view_is_in_eval_mode_whatever_its_network_is_in(images: torch.Tensor) -> None:
+    """With batch norms in the router, which are not folded away: an image is judged by itself, and no norm listens."""
+    net = lived_in(build("aw_net", in_channels=1, num_classes=10, seed=0, router_norm="batch", **TINY))
+    expected = net(images)
+    keeper = Frozen(net.train())
+    view = keeper.refresh()
+    before = [{k: v.clone() for k, v in of.state_dict().items()} for of in (view, net)]
+    torch.testing.assert_close(view(images), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(view(images[:1]), expected[:1], rtol=1e-4, atol=1e-4)
+    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in view.modules())
+    for of, kept in zip((view, net), before, strict=True):
+        assert all(torch.equal(kept[k], v) for k, v in of.state_dict().items())

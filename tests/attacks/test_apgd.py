@@ -62,6 +62,28 @@ def test_dlr_says_how_many_classes_it_needs(grey: Tensor) -> None:
         apgd(net, grey, y, Linf(0.1), steps=0, random_start=False)
 
 
+def test_first_steps_by_hand() -> None:
+    """One pixel from 0.5 within 0.1 of it; the loss is highest at 0.53, or at 0.8, which is out of reach."""
+
+    class Hill(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            z = -20 * (x.flatten() - torch.tensor([0.53, 0.8])).square()
+            return torch.stack([torch.zeros_like(z), z], dim=1)  # class 0 stands, and cross-entropy rises with z
+
+    x, y, way = torch.full((2, 1, 1, 1), 0.5), torch.zeros(2, dtype=torch.int64), list[Step]()
+    apgd(Hill(), x, y, Linf(0.1), steps=10, random_start=False, on_step=way.append)
+    assert checkpoints(10)[:2] == [3, 5]
+    # z is one step of 0.2 along the sign of the slope, brought back to [0.4, 0.6]; then x + ¾(z - x) + ¼(x - before).
+    first = 0.6
+    second = 0.6 + 0.75 * (0.4 - 0.6) + 0.25 * (0.6 - 0.5)
+    third = second + 0.75 * (0.6 - second) + 0.25 * (second - 0.6)
+    # It rose in two steps of three, too few: from the best point, which is the third, with half the step.
+    fourth = third + 0.75 * -0.1 + 0.25 * (third - second)
+    visited = torch.stack([step.x.flatten() for step in way[:5]])
+    assert visited[:, 0].tolist() == pytest.approx([0.5, first, second, third, fourth], abs=1e-6)
+    assert visited[:, 1].tolist() == pytest.approx([0.5, 0.6, 0.6, 0.6, 0.6], abs=1e-6)
+
+
 @pytest.mark.parametrize("norm", sorted(BALLS))
 def test_apgd_is_no_weaker_than_pgd_with_as_many_steps(norm: str, trained: Trained) -> None:
     net, x, y = trained[0], trained[1][:100], trained[2][:100]

@@ -7,15 +7,30 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from robust_core.attacks import AttackSettings
 from robust_core.attacks.survival import survivors
-from robust_core.evaluation.ensemble import BROKEN, RIGHT, UNASKED, WRONG, Outcomes, evaluate, results, tally
+from robust_core.evaluation import ensemble
+from robust_core.evaluation.ensemble import (
+    BROKEN,
+    RIGHT,
+    UNASKED,
+    WRONG,
+    Outcomes,
+    crafted,
+    evaluate,
+    results,
+    tally,
+)
 from robust_core.evaluation.fab import Fab
 from robust_core.evaluation.plan import Plan
+from robust_core.evaluation.steady import Steady
 from robust_core.models import build
+from robust_core.models.blocks import ScaleShift
 from robust_core.tallies import unpacked
 from robust_core.types import Classifier, ImageSet, Trace, UserError
+from tests.attacks.test_router import open_router
 from tests.conftest import TINY
 from tests.evaluation.own import Brightness, greys, own_answers, quick
 
@@ -213,13 +228,26 @@ def test_nothing_right_is_nothing_to_attack() -> None:
     assert [line.attacked for line in results(known, plan, images)] == [0] * 4
 
 
-def test_routed_attacks_run_on_the_view() -> None:
-    net = build("aw_net", in_channels=1, num_classes=10, seed=0, **TINY).eval().requires_grad_(False)
-    x = torch.randint(0, 256, (5, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+def test_routed_attacks_run_on_the_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = open_router().requires_grad_(False)
+    x = torch.randint(0, 256, (8, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     labels = net(x.float() / 255).argmax(dim=1)
     images = ImageSet(images=x, labels=labels, class_names=tuple("abcdefghij"), name="noise")
     names = ("router_to_clean", "router_signals", "path_adversarial")
-    attacks = {name: AttackSettings(name=name, eps=0.05, steps=2) for name in names}
+    attacks = {name: AttackSettings(name=name, eps=0.02, steps=3) for name in names}
     plan = Plan(attacks=attacks, groups={"adaptive": names}, alone=frozenset({"adaptive"}))
+    ran_on: dict[str, nn.Module] = {}
+
+    def watched(attack: AttackSettings, model: Steady, *rest: Any) -> torch.Tensor:
+        ran_on.setdefault(attack.name, model.net)  # where the view alone is fooled, the network follows
+        return crafted(attack, model, *rest)
+
+    monkeypatch.setattr(ensemble, "crafted", watched)
     known = evaluate(net, images, plan)
-    assert all((known.after[name] != UNASKED).all() for name in names)
+    assert known.right.all()
+    for name in names:
+        assert any(isinstance(module, ScaleShift) for module in ran_on[name].modules())
+        fooled = known.after[name] == WRONG
+        assert 0 < int(fooled.sum()) < 8
+        # As on the network itself, but for rounding.
+        assert int((fooled == survivors(net, images, attacks[name])).sum()) <= 1

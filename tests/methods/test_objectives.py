@@ -181,6 +181,16 @@ def test_what_each_mix_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert share[300:].min() < 0.5  # every mixture is met under both types
 
 
+def test_noise_of_clean_images_is_not_that_of_the_adversarial_ones() -> None:
+    """Else the shares of a pair would always add up to one."""
+    now, types = batch(), torch.arange(2).repeat_interleave(6)
+    both, alone = now.noise(types).uniform(0, 4), batch().noise(types[:6]).uniform(0, 4)
+    assert torch.equal(both[:6], alone)
+    assert torch.equal(alone, batch().noise().uniform(0, 4))
+    assert bool((both[:6] != both[6:]).any(dim=1).all())
+    assert torch.equal(both[6:], batch().noise(types[6:]).uniform(0, 4))
+
+
 def test_where_the_inner_attack_runs() -> None:
     def effect(way: str, step: int) -> torch.Tensor:
         return learner("aw_net", inner_attack=way).perturb(batch(step=step))

@@ -52,3 +52,21 @@ def test_what_they_remember_is_taken_up_again() -> None:
         part.step(0.1)
     for a, b in zip(one.parameters(), two.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_two_steps_of_sgd_by_hand(nesterov: bool) -> None:
+    """Momentum, weight decay and a rate that changes, all at once: d = g + λw, v ← μv + d, w ← w - r·(d + μv or v)."""
+    made = net("residual")
+    schedule = SchedulePart(lr=0.2, momentum=0.9, weight_decay=0.05, nesterov=nesterov)
+    optimizers = Optimizers(made, schedule, RouteTraining())
+    by_hand = {name: weight.detach().clone() for name, weight in made.named_parameters()}
+    velocity = {name: torch.zeros_like(weight) for name, weight in by_hand.items()}
+    for rate in (0.2, 0.05):
+        optimizers.step(rate)
+        for name, w in by_hand.items():
+            d = 0.5 + 0.05 * w
+            velocity[name] = 0.9 * velocity[name] + d
+            by_hand[name] = w - rate * (d + 0.9 * velocity[name] if nesterov else velocity[name])
+    for name, weight in made.named_parameters():
+        torch.testing.assert_close(weight.detach(), by_hand[name], msg=name)

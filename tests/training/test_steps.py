@@ -30,7 +30,7 @@ def made() -> Splits:
     return Splits(train=train, test=ImageSet(images=images[50:], labels=labels[50:], **half))  # type: ignore[arg-type]
 
 
-def beginning(folder: Path, data: Splits, objective: str = "standard", **parts: dict[str, Any]) -> Training:
+def beginning(folder: Path, made: Splits, objective: str = "standard", **parts: dict[str, Any]) -> Training:
     """Two epochs of four steps, not yet begun; parts are laid over those of the recipe."""
     attack = {"name": "pgd", "eps": 0.1, "steps": 1}
     tree: dict[str, Any] = {
@@ -46,7 +46,7 @@ def beginning(folder: Path, data: Splits, objective: str = "standard", **parts: 
     recipe = Recipe.model_validate(tree | {name: tree[name] | part for name, part in parts.items()})
     teacher = build("residual", in_channels=1, num_classes=2, seed=9, **SMALLEST).eval()
     run = Run.create(folder / "run", recipe)
-    return Training(run, data, device=torch.device("cpu"), on_event=lambda event: None, teachers={"robust": teacher})
+    return Training(run, made, device=torch.device("cpu"), on_event=lambda event: None, teachers={"robust": teacher})
 
 
 def handed(training: Training, *, heard: bool = False) -> list[Batch]:
