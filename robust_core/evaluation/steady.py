@@ -7,28 +7,29 @@ from torch import Tensor
 
 from robust_core.types import Classifier, Route, Routing, Trace, trace
 
-BLOCK = 32  # images; larger ones are hardly faster, and the last one of a batch is filled up
+# Images; on a CPU larger ones are hardly faster, and the last one of a batch is filled up. A GPU idles on so few.
+BLOCK_CPU, BLOCK_GPU = 32, 256
 
 
 class Steady(Classifier):
-    """`net`, asked about blocks of `block` images, always exactly so many. The net itself is shared, not copied.
+    """`net`, asked about blocks of always as many images. The net itself is shared, not copied.
 
     For another number of images torch takes other kernels, and gets other last bits, from which a hundred steps make
     another image. What fills a block up gets no gradient and is cut off again. Stages are not kept.
     A routing with one value an image does not fit it.
     """
 
-    def __init__(self, net: Classifier, block: int = BLOCK) -> None:
+    def __init__(self, net: Classifier) -> None:
         super().__init__()
-        self.net, self.block = net, block
+        self.net = net
         self.in_channels, self.num_classes = net.in_channels, net.num_classes
 
     def trace(self, x: Tensor, *, routing: Routing | None = None) -> Trace:
-        n = len(x)
-        missing = -n % self.block
+        n, block = len(x), BLOCK_CPU if x.device.type == "cpu" else BLOCK_GPU
+        missing = -n % block
         if missing:
             x = torch.cat([x, x.detach()[torch.arange(missing, device=x.device) % n]])
-        seen = [self._asked(block, routing) for block in x.split(self.block)]
+        seen = [self._asked(part, routing) for part in x.split(block)]
         if len(seen) == 1:
             only = seen[0]
             return Trace(

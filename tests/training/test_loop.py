@@ -16,7 +16,6 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from robust_core.checkpoints import HISTORY, STATE, WEIGHTS, read_history
-from robust_core.device import choose_device
 from robust_core.training import loop
 from robust_core.training.kept import kept_earlier
 from robust_core.training.loop import Training
@@ -221,14 +220,6 @@ def test_schedules() -> None:
     assert [learning_rate(steps, step, 50, 10) for step in (0, 19, 20, 40)] == pytest.approx([1, 1, 0.1, 0.01])
     cosine = SchedulePart(lr=1.0, warmup=0.0, shape="cosine")
     assert learning_rate(cosine, 50, 100, 10) == pytest.approx(0.5)
-
-
-def test_devices() -> None:
-    assert choose_device().type in ("cpu", "cuda", "mps")
-    with pytest.raises(UserError, match="this machine has"):
-        choose_device("tpu")
-    with pytest.raises(UserError, match="'cpu:x' is not one"):
-        choose_device("cpu:x")
 
 
 @pytest.mark.slow
