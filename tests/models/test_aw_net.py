@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from robust_core.models import AWNet, build
-from robust_core.models.mix_bn import MixBN
+from robust_core.models.mix_bn import MixBN, Moments
 from robust_core.types import TYPES, Routing, UserError
 from tests.conftest import TINY, lived_in
 
@@ -99,6 +99,15 @@ def test_types_known_in_one_batch_are_two_pure_batches(momentum: float | None) -
         torch.testing.assert_close(one.grad, other.grad, msg=name)
     for (name, one), other in zip(norm.named_buffers(), twin.buffers(), strict=True):
         torch.testing.assert_close(one, other, msg=name)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_moments_are_var_mean_s_and_their_gradient_is_true(layout: torch.memory_format) -> None:
+    u = mixed()[1].to(memory_format=layout).requires_grad_()
+    variance, mean = torch.var_mean(u, dim=(2, 3), correction=0)
+    for ours, theirs in zip(Moments.apply(u), (mean, variance), strict=True):
+        torch.testing.assert_close(ours, theirs)
+    assert torch.autograd.gradcheck(Moments.apply, (u,))
 
 
 def test_a_half_hears_an_image_as_far_as_it_speaks_for_it() -> None:
