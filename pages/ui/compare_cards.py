@@ -14,6 +14,7 @@ from pages.ui.frame import verbatim
 from pages.ui.memory import Memory, Progress
 from pages.ui.served import Served, serve
 from robust_core import checkpoints
+from robust_core.charts.marks import called
 from robust_core.checkpoints import CARD, Card
 from robust_core.evaluation.cost import REPEATS, Cost, cost
 from robust_core.evaluation.leaderboard import SORTS, Row, ordered, row, with_fewer_marked
@@ -139,7 +140,8 @@ def order_by(shown: Shown, key: str) -> None:
 
 
 def _filter(label: str, values: Sequence[str], key: str) -> str:
-    return link.select(label, {ANY: "all"} | {value: value for value in sorted(set(values))}, key, ANY, width=150)
+    options = {ANY: "all"} | {value: called(value) for value in sorted(set(values))}
+    return link.select(label, options, key, ANY, width=150)
 
 
 def default_choice(every: Sequence[Row]) -> list[str]:

@@ -11,7 +11,7 @@ from pages.ui.compare_cards import Shown
 from pages.ui.frame import look, show, verbatim
 from robust_core import charts
 from robust_core.cards import Tally
-from robust_core.charts import LIGHT, ByClass, Theme
+from robust_core.charts import ByClass, Theme
 from robust_core.charts.report import Section
 from robust_core.evaluation.leaderboard import Row
 from robust_core.evaluation.measures import in_percent, wilson
@@ -40,8 +40,10 @@ def section(shown: Shown) -> Section | None:
     found = measured(shown)
     if not found:
         return None
-    figure = drawn(shown, found, ordered_classes(found, "hard"), LIGHT)
-    return Section(title="Class by class", figures=[figure], told=[told(shown, found)])
+    order = ordered_classes(found, "hard")
+    return Section(
+        title="Class by class", drawn=[lambda now: drawn(shown, found, order, now)], told=[told(shown, found)]
+    )
 
 
 def measured(shown: Shown) -> list[Row]:
@@ -85,7 +87,7 @@ def told(shown: Shown, found: list[Row]) -> str:
 def _table(shown: Shown, found: list[Row], order: list[int]) -> str:
     titles, names = shown.titles(), found[0].card.class_names
     head = "".join(f"<th colspan=2>{html.escape(titles[one.name])}</th>" for one in found)
-    under = "<th>clean</th><th>robust [95 %]</th>" * len(found)
+    under = "<th>clean</th><th>robust [95\u00a0%]</th>" * len(found)
     worst = {one.name: one.worst_name for one in found}
     lines = []
     for k in order:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import plotly.graph_objects as go
+
 from pages.ui import link
 from pages.ui.compare_cards import Shown
 from pages.ui.compare_judged import bar, chosen_nets, counts, over_chunks, pick_attack, pick_bench
@@ -35,10 +37,10 @@ def against_eps(shown: Shown) -> None:
     )  # fmt: skip
     lines = _lines(shown, {title: counts(rows) for title, rows in found.items()}, bench.n)
 
-    def drawn(now: Theme) -> object:
-        return charts.accuracy_curves(
-            eps, lines, x_title=UNITS[attack.norm], x_name="ε", usual=shown.board.eps, look=now
-        )
+    title, usual = UNITS[attack.norm], shown.board.eps
+
+    def drawn(now: Theme) -> go.Figure:
+        return charts.accuracy_curves(eps, lines, x_title=title, x_name="ε", usual=usual, look=now)
 
     told = bench.told(_varied(attack, "ε varies"), ENDS) + (
         " Steps grow with ε. An image fooled at a smaller ε counts as fooled at every larger one: it may be changed as "
@@ -64,7 +66,7 @@ def against_steps(shown: Shown) -> None:
     points = [step for step in STEPS if step <= most]
     lines = _lines(shown, {title: counts(rows[points]) for title, rows in found.items()}, bench.n)
 
-    def drawn(now: Theme) -> object:
+    def drawn(now: Theme) -> go.Figure:
         return charts.accuracy_curves(points, lines, x_title="steps of PGD", x_name="steps", by_rank=True, look=now)
 
     told = bench.told(_varied(attack, "stopped after each number of steps"), ENDS) + (

@@ -39,7 +39,7 @@ class Bench:
 
     def told(self, attack: str, where: str) -> str:
         """What the numbers are of, and where their intervals stand, in sentences."""
-        return f"First {self.n:,} test images of {self.images.name}. {attack}. {where}: 95 % (Wilson)."
+        return f"First {self.n:,} test images of {self.images.name}. {attack}. {where}: 95\u00a0% (Wilson)."
 
 
 def chosen_nets(shown: Shown) -> dict[str, Served]:

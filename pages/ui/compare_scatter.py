@@ -42,7 +42,7 @@ def pictures(shown: Shown) -> None:
         chart = _drawn("worst" if points == every else "worst, closer", points, selected, worst)
         show(chart, "compare_worst", on_select=_clicked(shown, "compare_worst"), selection_mode="points")
     absent = [one.title for one in shown.rows if one.w_robust is None]
-    told = ["A click chooses a network. Dotted: equal W = ½ clean + ½ robust. Whiskers: 95 % (Wilson)."]
+    told = ["A click chooses a network. Dotted: equal W = ½ clean + ½ robust. Whiskers: 95\u00a0% (Wilson)."]
     if any(point.claimed for point in every):
         told.append(f"Open marks: {CLAIM}, and not ranked.")
     few = [one.title for one in shown.rows if one.fewer]

@@ -8,6 +8,7 @@ from pages.ui.board import Cell, show_board
 from pages.ui.compare_cards import MOST, Shown, choose, measure_costs, order_by, untimed
 from pages.ui.frame import colours, verbatim
 from robust_core.cards import Figure, Tally
+from robust_core.charts.marks import called
 from robust_core.evaluation.cost import Cost
 from robust_core.evaluation.leaderboard import JUDGES, LOW_FIRST, Row, interval, ranks
 from robust_core.evaluation.measures import in_percent, percents, spaced
@@ -27,19 +28,19 @@ from robust_core.evaluation.timings import STEADY, unsteady
 
 COLUMNS = (  # key, label, help
     ("name", "network", "What was trained. A box chooses it for the questions below."),
-    ("clean", "clean", "Right untouched; 95 % interval (Wilson)"),
-    ("robust", "robust", "Still right under the attack chosen above; 95 % interval (Wilson)"),
+    ("clean", "clean", "Right untouched; 95\u00a0% interval (Wilson)"),
+    ("robust", "robust", "Still right under the attack chosen above; 95\u00a0% interval (Wilson)"),
     (
         "doubts",
         "doubts",
         "Is the attack an honest one? Checks for a false sense of security, made on these weights at this ε",
     ),
     ("w_robust", "W-Robust", "½ clean + ½ robust; its interval is made of the ends of both"),
-    ("worst_class", "worst class", "Robust accuracy of the class that fares worst; 95 % interval (bootstrap)"),
+    ("worst_class", "worst class", "Robust accuracy of the class that fares worst; 95\u00a0% interval (bootstrap)"),
     (
         "nsd",
         "NSD",
-        "Standard deviation / mean of the classes' robust accuracies: lower is fairer; 95 % interval (bootstrap)",
+        "Standard deviation / mean of the classes' robust accuracies: lower is fairer; 95\u00a0% interval (bootstrap)",
     ),
     ("n", "n", "Test images, from the front of the set"),
     ("parameters", "parameters", "Numbers that were trained"),
@@ -118,7 +119,7 @@ def _times(shown: Shown) -> None:
 
 def _cells(shown: Shown, one: Row, title: str, rank: str) -> list[Cell]:
     robust, cost, adds = one.robust, one.cost, one.multiply_adds
-    sub = f"{one.card.method} · {one.card.architecture} · seed {training_seed(one)}"
+    sub = f"{called(one.card.method)} · {called(one.card.architecture)} · seed {training_seed(one)}"
     names = [{"word": mark.word, "told": mark.told, "kind": mark.kind} for mark in one.marks]
     ends, weighted = one.intervals, one.w_interval
     return [
@@ -159,7 +160,7 @@ def _weighted(figure: Figure) -> Cell:
 
 
 def _worst(one: Row, figure: Figure) -> Cell:
-    told = {"tip": f"{one.worst_name}: {figure_in_percent(figure)}, 95 % over the images"}
+    told = {"tip": f"{one.worst_name}: {figure_in_percent(figure)}, 95\u00a0% over the images"}
     return _in_words(figure.value, figure.low, figure.high) | {"more": one.worst_name} | told
 
 
@@ -168,7 +169,7 @@ def _spread(figure: Figure | None) -> Cell:
         told = "not defined, and so without an interval: no image is right, and there is no mean to divide by"
         return {"text": "–", "kind": "none", "tip": told}
     return {"text": f"{figure.value:.3f}", "sub": f"{figure.low:.3f} … {figure.high:.3f}",
-            "tip": f"{in_numbers(figure)}, 95 % over the images"}  # fmt: skip
+            "tip": f"{in_numbers(figure)}, 95\u00a0% over the images"}  # fmt: skip
 
 
 def _milliseconds(cost: Cost) -> Cell:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from pages.ui.compare_cards import Shown
 from pages.ui.frame import look, show, verbatim
 from robust_core import charts
-from robust_core.charts import LIGHT, Theme
+from robust_core.charts import Theme
 from robust_core.charts.marks import CLAIM
 from robust_core.charts.report import Section, page
 from robust_core.evaluation.report import about, doubt_lines, headings, lines, to_csv, to_markdown
@@ -18,16 +19,16 @@ from robust_core.evaluation.report import about, doubt_lines, headings, lines, t
 _KEPT = "compare_sections"
 
 
-def keep(shown: Shown, name: str, title: str, figures: Sequence[object], told: Sequence[str]) -> None:
+def keep(shown: Shown, name: str, title: str, drawn: Callable[[Theme], go.Figure], told: str) -> None:
     """Remembers what this visitor had computed of these networks on this board, for the report."""
-    kept_here()[name] = (_of(shown), Section(title=title, figures=list(figures), told=list(told)))
+    kept_here()[name] = (_of(shown), Section(title=title, drawn=[drawn], told=[told]))
 
 
-def show_and_keep(shown: Shown, name: str, title: str, drawn: Callable[[Theme], object], told: str) -> None:
-    """A figure on the page, with what its numbers are, and the same in LIGHT for the report."""
+def show_and_keep(shown: Shown, name: str, title: str, drawn: Callable[[Theme], go.Figure], told: str) -> None:
+    """A figure on the page, with what its numbers are, and the same for the report."""
     show(drawn(look()), f"compare_{name}")
     st.caption(verbatim(told))
-    keep(shown, name, title, [drawn(LIGHT)], [told])
+    keep(shown, name, title, drawn, told)
 
 
 def live(shown: Shown, kept: Mapping[str, Any]) -> list[Section]:
@@ -75,12 +76,18 @@ def html_report(
     told = about(shown.rows, shown.board, shown.yardstick, shown.sort, shown.filters)
     claims = [f"Open marks: {CLAIM}, and not ranked."] * any(point.claimed for point in points)
     measured, checks = [*told[:3], *claims], doubt_lines(shown.picked)
+
+    def tradeoff(look: Theme) -> go.Figure:
+        return charts.tradeoff(points, named=named, look=look, width=1100)
+
+    def worst(look: Theme) -> go.Figure:
+        return charts.worst_against_average(points, named=named, look=look, width=1100)
+
     sections = [
         Section(title="Leaderboard", headings=headings(), lines=lines(shown.rows, shown.sort), told=told),
-        Section(title="Clean against robust", figures=[charts.tradeoff(points, named=named, look=LIGHT, width=1100)],
-                told=["Dotted: equal W-Robust. Whiskers: 95 % (Wilson).", *measured]),
-        Section(title="The worst class against all",
-                figures=[charts.worst_against_average(points, named=named, look=LIGHT, width=1100)], told=measured),
+        Section(title="Clean against robust", drawn=[tradeoff],
+                told=["Dotted: equal W-Robust. Whiskers: 95\u00a0% (Wilson).", *measured]),
+        Section(title="The worst class against all", drawn=[worst], told=measured),
         *([by_class] if by_class else []),
         *([Section(title="Signs of a false sense of security", lines=checks,
                    headings=["network", "check", "verdict", "what came out", "what was run"])] if checks else []),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from pages.ui.frame import look, show, verbatim
 from pages.ui.served import looks
 from robust_core import charts
 from robust_core.attacks import run
-from robust_core.charts import LIGHT, Theme
+from robust_core.charts import Theme
 from robust_core.evaluation.paired import chance
 from robust_core.evaluation.sweeps import stands
 from robust_core.types import Classifier, ImageSet
@@ -42,8 +43,10 @@ def transfer(shown: Shown) -> None:
     right = np.array([found[name][1].sum(dim=-1).tolist() for name in names])
     untouched = found[names[0]][0].sum(dim=-1).tolist()
 
-    def drawn(now: Theme) -> object:
-        return charts.transfer_matrix(names, right, untouched, bench.n, look=now)
+    n = bench.n  # the report keeps what draws it, and is to keep no networks
+
+    def drawn(now: Theme) -> go.Figure:
+        return charts.transfer_matrix(names, right, untouched, n, look=now)
 
     show(drawn(look()), "compare_transfer")
     told = bench.told(attack.describe(), "Brackets, where the pointer rests on a cell") + (
@@ -61,7 +64,7 @@ def transfer(shown: Shown) -> None:
             icon=":material/gpp_maybe:",
         )
     st.caption(verbatim(told))
-    keep(shown, "transfer", "Transfer: crafted on the row, tested on the column", [drawn(LIGHT)], [told])
+    keep(shown, "transfer", "Transfer: crafted on the row, tested on the column", drawn, told)
 
 
 def masked(after: dict[str, Tensor]) -> list[tuple[str, str, int, int]]:

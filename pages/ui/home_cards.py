@@ -13,6 +13,7 @@ from pages.ui import link
 from pages.ui.film import Film, softmax
 from pages.ui.frame import colours, verbatim
 from pages.ui.served import Served, Subject
+from robust_core.evaluation.measures import in_percent
 
 Films = Sequence[tuple[Served, Film]]
 
@@ -113,7 +114,7 @@ def _bars(title: str, rows: Sequence[tuple]) -> str:
     """Small bars: name, share in [0, 1], colour, and what to write behind it (by default the share)."""
     lines = [f'<div class="rl-bars" style="{colours()}"><div class="t">{html.escape(title)}</div>']
     for name, share, colour, *text in rows:
-        said = text[0] if text else f"{100 * share:.0f} %"
+        said = text[0] if text else in_percent(share, whole=True)
         lines.append(
             f"<span>{html.escape(name)}</span>"
             f'<i><b style="width:{100 * min(max(share, 0), 1):.1f}%;background:{colour}"></b></i>'

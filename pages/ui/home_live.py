@@ -13,6 +13,7 @@ from pages.ui.pictures import data_url
 from pages.ui.served import Served, Shelf, Subject
 from robust_core import charts
 from robust_core.attacks import AttackSettings
+from robust_core.evaluation.measures import in_percent
 
 SHOWN = 4
 
@@ -64,14 +65,15 @@ def _table(subject: Subject, films: list[tuple[Served, Film]]) -> str:
         holds = film.answer == subject.label
         delta = charts.delta_picture(film.x_adv - film.x, _magnify(film.settings), scale)
         said = html.escape(names[film.answer])
-        told = f"{100 * film.probabilities[-1].max():.0f} % sure"
+        told = f"{in_percent(float(film.probabilities[-1].max()), whole=True)} sure"
         before = html.escape(names[film.clean_answer])
+        sure = in_percent(float(film.clean_probabilities.max()), whole=True)
         verdict = "holds" if holds else "fooled" if film.clean_answer == subject.label else "wrong anyway"
         rows.append(
             f'<div class="rl-row">{_img(delta, f"perturbation against {net.title}")}'
             f"{_img(charts.picture(film.x_adv, scale), f'adversarial picture, {net.title} sees {names[film.answer]}')}"
             f'<div><b>{html.escape(net.title)}</b> <span class="rl-tag {"ok" if holds else "bad"}">{verdict}</span><br>'
-            f"<span class='rl-quiet'>before: {before} {100 * film.clean_probabilities.max():.0f} %</span><br>"
+            f"<span class='rl-quiet'>before: {before} {sure}</span><br>"
             f"now: <b>{said}</b>, {told}</div></div>"
         )
     return "".join(rows) + "</div></div>"

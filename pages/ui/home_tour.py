@@ -76,6 +76,7 @@ STOPS = (
         told="AW-Net's router guesses whether a picture was attacked and sets the filters. Watch it on one picture "
         "and on many; then attack the router itself.",
         nets={"model": "aw_net"},
+        params={"at_step": "20"},  # the end of the usual attack, wherever the first stop's film was left
     ),
 )
 

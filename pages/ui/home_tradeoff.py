@@ -119,4 +119,4 @@ def _point(name: str, title: str, card: Card) -> charts.Checkpoint | None:
 def _measured(measure: Measure) -> str:
     told = measure.attack.describe() if measure.attack else "clean"
     said = f"{measure.data_name}, first {measure.n:,} test images. Robust: {told}."
-    return f"{said} W = ½ clean + ½ robust. Whiskers: 95 % (Wilson)."
+    return f"{said} W = ½ clean + ½ robust. Whiskers: 95\u00a0% (Wilson)."

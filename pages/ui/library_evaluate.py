@@ -11,7 +11,7 @@ from pages.ui.train_list import duration
 from robust_core import data
 from robust_core.cards import Card
 from robust_core.evaluation.command import DOUBTED
-from robust_core.evaluation.measures import percents
+from robust_core.evaluation.measures import in_percent, spaced
 from robust_core.evaluation.plan import GROUPS
 from robust_core.library import evaluations
 from robust_core.library.evaluations import FEWEST, Seen
@@ -109,7 +109,7 @@ def _came_out(row: Row, seen: Seen) -> str:
         made = [m for m in card.measures if (m.n, m.data_name) == (seen.n, seen.data_name)] if card else []
         clean, robust = [m for m in made if not m.attack][-1:], [m for m in made if m.attack][-1:]
         if clean and robust:
-            told = f"{percents(clean[0].accuracy)[0]}% clean, {percents(robust[0].accuracy)[0]}% under"
+            told = f"{in_percent(clean[0].accuracy)} clean, {in_percent(robust[0].accuracy)} under"
             return f"{told} {robust[0].attack.describe()}"
     mine = [e for e in card.evaluations if e.clean.n == seen.n] if card else []
     return evaluated(mine[-1]) if mine else "the figures are in its card"
@@ -117,7 +117,7 @@ def _came_out(row: Row, seen: Seen) -> str:
 
 def _running(row: Row, seen: Seen) -> None:
     left = f" {seen.left} of {seen.n:,} images still right." if seen.left is not None else ""
-    st.progress(seen.share, text=verbatim(f"{seen.told}{left}"))
+    st.progress(seen.share, text=verbatim(f"{spaced(seen.told)}{left}"))
     what = "untouched and under PGD-20" if seen.measure else f"{seen.attacks} attacks"
     st.caption(f"{seen.n:,} test images, {what}, {seen.seconds:,.0f} s so far.")
     if st.button("Stop", key=f"library_evaluate_stop {row.name}", icon=":material/stop:", disabled=read_only()):
@@ -134,7 +134,7 @@ def _ended(row: Row, seen: Seen) -> None:
             st.success(verbatim(f"{word} on {seen.n:,} images: {_came_out(row, seen)}."), icon=":material/check:")
             st.page_link("pages/5_Compare.py", label="Compare", icon=":material/leaderboard:")
         else:
-            st.warning(verbatim(seen.told[:1].upper() + seen.told[1:]), icon=":material/info:")
+            st.warning(verbatim(spaced(seen.told[:1].upper() + seen.told[1:])), icon=":material/info:")
         if st.button("Got it", key=f"library_evaluate_forget {row.name}", disabled=read_only()):
             with acting():
                 evaluations.forget(row.name)

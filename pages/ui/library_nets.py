@@ -12,7 +12,7 @@ from pages.ui.frame import guarded, verbatim
 from pages.ui.library_evaluate import evaluate
 from pages.ui.library_told import acting, choose_row, claim, code, evaluated, facts, mark, say
 from robust_core.cards import Card
-from robust_core.evaluation.measures import percents
+from robust_core.evaluation.measures import in_percent
 from robust_core.library import bundle, shelf
 from robust_core.library.limits import read_only
 from robust_core.library.shelf import Row
@@ -112,8 +112,7 @@ def _evaluated(card: Card) -> int:
 def _by_pgd(card: Card) -> str:
     if card.clean is None or card.robust is None:
         return ""
-    clean, robust = percents(card.clean.accuracy)[0], percents(card.robust.accuracy)[0]
-    told = f"{clean}% clean, {robust}% PGD-20"
+    told = f"{in_percent(card.clean.accuracy)} clean, {in_percent(card.robust.accuracy)} PGD-20"
     return claim(f"{told}, n = {card.robust.n:,} of {card.robust.data_name}", card.clean.claimed or card.robust.claimed)
 
 

@@ -50,8 +50,8 @@ def evaluated(told: Evaluation) -> str:
     clean, robust = percents(told.clean.accuracy)[0], told.figures.get("robust")
     worst, *ends = percents(robust.value, robust.low, robust.high) if robust else percents(told.worst.accuracy)
     within = f" [{', '.join(ends)}]" if ends else ""
-    said = f"{clean}% clean, {worst}%{within} worst case of {attacks} attacks, n = {told.clean.n:,} of {told.data_name}"
-    return claim(said, told.claimed)
+    said = f"{clean}\u00a0% clean, {worst}\u00a0%{within} worst case of {attacks} attacks"
+    return claim(f"{said}, n = {told.clean.n:,} of {told.data_name}", told.claimed)
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 T = TypeVar("T")
 _KEPT, _PAGE = "link", "link_page"
 MOST, LISTS = 200, {"models": 2000}  # characters of a value
+AT = "at_step"  # where the film of an attack is stopped, on whichever page; left out at its end
+LAST = 10**6  # no attack has so many steps or queries
 
 
 def arrive(page: str) -> None:
@@ -70,6 +72,19 @@ def forget(key: str) -> None:
 def params() -> dict[str, str]:
     """All values, for a link to another page."""
     return dict(_values())
+
+
+def at_step() -> int | None:
+    """Where the attack's film is stopped, None at its end."""
+    return read(AT, None, within(int, 0, LAST))
+
+
+def rest_at(step: object) -> None:
+    """Keeps where a film's player says that it rests; whatever is no step is its end."""
+    if isinstance(step, int) and 0 <= step <= LAST:
+        write(AT, str(step))
+    else:
+        forget(AT)
 
 
 def select(label: str, options: Mapping[str, str], key: str, default: str, **settings: object) -> str:

@@ -11,6 +11,7 @@ from pages.ui.film import Film
 from pages.ui.frame import verbatim
 from pages.ui.served import Served, Subject
 from pages.ui.slide import slide
+from robust_core.evaluation.measures import spaced
 
 MIME = {"npz": "application/octet-stream", "png": "image/png"}
 TOLD = {"npz": "float32, exact", "png": "8 bit, rounded inside ε"}
@@ -63,7 +64,7 @@ def _offer(net: Served, film: Film, file: exports.File) -> None:
         key=f"download_{kind}_{net.name}",
         help=f"{file.name}: {TOLD[kind]}",
     )
-    said = f"{net.card.class_names[file.answer]}, {file.confidence:.1%}"
+    said = f"{net.card.class_names[file.answer]}, {spaced(f'{file.confidence:.1%}')}"
     verdict = "still adversarial" if file.fooled else "not adversarial"
     st.caption(
         f"{TOLD[kind].capitalize()}. Read back and asked again: **{said}** ({verdict}); "

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from pages.ui import gallery, link, pickers
-from pages.ui.frame import guarded, verbatim
+from pages.ui.frame import colours, guarded, verbatim
 from pages.ui.pictures import data_url
 from pages.ui.served import Served, Subject, fitting
 from pages.ui.sketch import sketch
 from robust_core import charts, data
+from robust_core.data.picture import MAX_PIXELS
 
 SOURCES = {"gallery": "Gallery", "upload": "Upload", "draw": "Draw"}
 TYPES = ["png", "jpg", "jpeg", "gif", "bmp", "webp", "tif", "tiff", "ppm", "pgm"]
@@ -28,7 +29,7 @@ def pick_subject(net: Served) -> Subject | None:
         with guarded():
             return _from_gallery(net, bar)
         return None
-    with guarded():
+    with st.container(key="own_picture"), guarded():
         pixels = _uploaded(net) if source == "upload" else _drawn(net)
         if pixels is not None:
             with bar:
@@ -57,8 +58,12 @@ def _from_gallery(net: Served, bar: st.delta_generator.DeltaGenerator) -> Subjec
 
 def _uploaded(net: Served) -> Tensor | None:
     channels, height, width = net.card.image_shape
-    told = f"Up to 20 MB, fitted into {width} × {height} pixels. Kept in memory for you alone, gone when you leave."
-    file = st.file_uploader("A picture of yours", type=TYPES, key="upload", help=told, on_change=_forget)
+    most = f"at most {st.get_option('server.maxUploadSize')} MB and {MAX_PIXELS // 10**6} megapixels"
+    told = f"Fitted into {width} × {height} pixels. Kept in memory for you alone, gone when you leave."
+    file = st.file_uploader(f"A picture of yours, {most}", type=TYPES, key="upload", help=told, on_change=_forget)
+    # A file that is too large stays in the browser, and nothing here hears of it: style.css shows this beside it.
+    refused = f"The file in red was not taken: a picture, {most}."
+    st.html(f'<p class="rl-refused" role="alert" style="{colours()}">{refused}</p>')
     if file is not None:
         st.session_state[_UPLOADED] = (file.name, file.getvalue())
     if _UPLOADED not in st.session_state:

@@ -12,8 +12,7 @@ from pages.ui.film import Film
 from pages.ui.frame import look
 from pages.ui.perturb_attack import Chosen
 from pages.ui.served import Served, Subject
-
-AT = "at_step"  # in the link: where the film is stopped, left out at its end
+from robust_core.evaluation.measures import in_percent
 
 
 def watch(nets: Sequence[Served], subject: Subject, chosen: Chosen) -> list[Film]:
@@ -35,12 +34,7 @@ def watch(nets: Sequence[Served], subject: Subject, chosen: Chosen) -> list[Film
 @st.fragment
 def _stage(lanes: Sequence[dict[str, Any]]) -> None:
     """The player. Where the film is stopped comes back as a value of the link, and nothing else is run for that."""
-
-    def rested(step: int | None) -> None:
-        link.forget(AT) if step is None else link.write(AT, str(step))
-
-    start = link.read(AT, None, link.within(int, 0, player.LAST))
-    player.play(lanes, step=start, on_step=rested, dark=look().name == "dark", key="player")
+    player.play(lanes, step=link.at_step(), on_step=link.rest_at, dark=look().name == "dark", key="player")
 
 
 def told(net: Served) -> str:
@@ -50,12 +44,11 @@ def told(net: Served) -> str:
     if any(measure and measure.claimed for measure in (card.clean, card.robust)):
         words.append("its card claims")
     if card.clean:
-        words.append(f"clean {card.clean.accuracy:.1%}")
+        words.append(f"clean {in_percent(card.clean.accuracy)}")
     if card.robust and card.robust.attack:
         attack = card.robust.attack
-        words.append(
-            f"PGD-20 at ε = {attack.eps:.3g}: {card.robust.accuracy:.1%} of {card.robust.n:,} (seed {attack.seed})"
-        )
+        robust = f"{in_percent(card.robust.accuracy)} of {card.robust.n:,}"
+        words.append(f"PGD-20 at ε = {attack.eps:.3g}: {robust} (seed {attack.seed})")
     return " · ".join(words)
 
 

@@ -12,6 +12,7 @@ from pages.ui.routing_many import BATCH, rows_of
 from pages.ui.routing_nets import crafted, quick_view, route_of
 from pages.ui.served import Served, test_images
 from robust_core.attacks import ATTACKS, AttackSettings
+from robust_core.evaluation.measures import in_percent
 from robust_core.explain.adaptive import RouterTable, fitting_attacks, router_table
 
 COUNTS = (50, 100, 200, 500)
@@ -79,7 +80,7 @@ def _table_html(table: RouterTable) -> str:
     lines = []
     for row in table.rows:
         name = ATTACKS[row.attack.name].label if row.attack else "none: the images as they are"
-        types = [f"{row.type_accuracy:.1%}", f"{row.p_adversarial:.1%}"] if typed else []
+        types = [f"{in_percent(row.type_accuracy)}", f"{in_percent(row.p_adversarial)}"] if typed else []
         cells = "".join(f"<td>{cell}</td>" for cell in (_bar(row.accuracy), *types, f"{row.moved:.3f}"))
         lines.append(f"<tr><th>{name}</th>{cells}</tr>")
     empty = "<td></td>" * (3 if typed else 1)
@@ -91,4 +92,4 @@ def _table_html(table: RouterTable) -> str:
 
 
 def _bar(share: float) -> str:
-    return f'<i><u style="width:{100 * share:.1f}%"></u></i> {share:.1%}'
+    return f'<i><u style="width:{100 * share:.1f}%"></u></i> {in_percent(share)}'

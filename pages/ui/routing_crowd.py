@@ -16,6 +16,7 @@ from pages.ui.pictures import data_url
 from pages.ui.routing_many import about, crowd_of, measured_on
 from pages.ui.served import Served
 from robust_core import charts
+from robust_core.evaluation.measures import in_percent
 from robust_core.explain import crowd as crowds
 from robust_core.explain.crowd import Crowd
 from robust_core.explain.paths import Flow, Paths, code_map, flows, paths
@@ -69,15 +70,15 @@ def _summary(many: Crowd) -> None:
     words = []
     if clean.p_type is not None and adversarial.p_type is not None:
         words.append(
-            f"The router takes **{crowds.type_accuracy(clean, 0):.1%}** of the clean and "
-            f"**{crowds.type_accuracy(adversarial, 1):.1%}** of the adversarial images for what they are."
+            f"The router takes **{in_percent(crowds.type_accuracy(clean, 0))}** of the clean and "
+            f"**{in_percent(crowds.type_accuracy(adversarial, 1))}** of the adversarial images for what they are."
         )
     still = crowds.constant_convs(many.both)
     if still and len(still) < len(decisions(clean)):
         words.append(f"Constant over all images: {', '.join(still)}.")
     fallen = crowds.collapsed(crowds.expert_load(many.both))
     if fallen:
-        words.append(f"**Collapsed**, one expert takes 99 % or more: {', '.join(fallen)}.")
+        words.append(f"**Collapsed**, one expert takes 99\u00a0% or more: {', '.join(fallen)}.")
     if words:
         st.markdown(" ".join(words))
 

@@ -16,6 +16,7 @@ from pages.ui.pictures import data_url
 from pages.ui.routes import pack, show_way
 from pages.ui.served import Served, Subject, looks
 from robust_core import charts
+from robust_core.evaluation.measures import spaced
 from robust_core.explain.routing import PARTED, FilterView, Way, decisions, follow, look_at_filter
 
 ORDERS = {"change": "most changed first", "index": "filter index"}
@@ -40,6 +41,13 @@ def way_of(net: Served, subject: Subject, chosen: Chosen) -> Way:
 def stage(net: Served, subject: Subject, chosen: Chosen) -> Way:
     """The maps of one image, and the filter that was picked in them."""
     way = way_of(net, subject, chosen)
+    _maps(net, subject, way)
+    return way
+
+
+@st.fragment
+def _maps(net: Served, subject: Subject, way: Way) -> None:
+    """Where the film is stopped comes back as a value of the link; nothing below is run for that, or for a filter."""
     experts = bool(way.route.experts)
     order = "index" if experts else link.segments("Order of the filters", ORDERS, "order", "change")
     picked = link.read("filter", None, lambda text: _filter(text, way))
@@ -51,12 +59,11 @@ def stage(net: Served, subject: Subject, chosen: Chosen) -> Way:
         chosen=picked,
         dark=look().name == "dark",
     )
-    show_way(packed, lambda text: link.write("filter", text), key="routes")
+    show_way(packed, lambda text: link.write("filter", text), step=link.at_step(), on_step=link.rest_at, key="routes")
     st.caption(_told(way, subject, order, experts))
     if picked is not None:
         with guarded("This filter cannot be shown"):
             _filter_panel(net, subject, way, *picked)
-    return way
 
 
 def _told(way: Way, subject: Subject, order: str, experts: bool) -> str:
@@ -137,7 +144,7 @@ def _cell(image: str, title: str, told: str) -> str:
 
 def _said(p: torch.Tensor, names: tuple[str, ...]) -> str:
     k = int(p.argmax())
-    return f"{html.escape(names[k])} {100 * float(p[k]):.2f} %"
+    return f"{html.escape(names[k])} {spaced(f'{p[k]:.2%}')}"
 
 
 def _kernels(seen: FilterView) -> str:

@@ -15,6 +15,7 @@ from pages.ui.routing_many import BATCH, about, crowd_of, measured_on
 from pages.ui.routing_nets import route_of
 from pages.ui.served import Served, Subject
 from robust_core.attacks import margin
+from robust_core.evaluation.measures import in_percent, spaced
 from robust_core.explain.crowd import Crowd, Seen, alone, class_means
 from robust_core.explain.overrides import Effect, Override, apply, attack_anew, effect
 from robust_core.explain.routing import Way, blocks_of, decisions
@@ -100,9 +101,10 @@ def _one_html(way: Way, free: tuple[Seen, Seen], held: tuple[Seen, Seen], net: S
             k = int(p.argmax())
             wrong = subject.label is not None and k != subject.label
             own = float(p[way.y])
-            told = f"P({html.escape(names[way.y])}) {100 * own:.1f} %, margin {float(margin(seen.logits, y)):+.3f}"
+            told = f"P({html.escape(names[way.y])}) {spaced(f'{own:.1%}')}, margin {float(margin(seen.logits, y)):+.3f}"
+            sure = spaced(f"{p[k]:.1%}")
             cells.append(
-                f'<td><b class="{"wrong" if wrong else ""}">{html.escape(names[k])} {100 * float(p[k]):.1f} %</b>'
+                f'<td><b class="{"wrong" if wrong else ""}">{html.escape(names[k])} {sure}</b>'
                 f'<i><u style="width:{100 * own:.1f}%"></u></i><small>{told}</small></td>'
             )
         changed = int(before.logits.argmax()) != int(after.logits.argmax())
@@ -166,8 +168,8 @@ def _attacked_anew(net: Served, many: Crowd, wanted: Override) -> int:
 
 def _many_html(rows: list[tuple[str, int, int]], free: Effect, held: Effect) -> str:
     lines = "".join(
-        f"<tr><th>{name}</th><td><b>{100 * before / free.n:.1f} %</b><small>{before} of {free.n}</small></td>"
-        f'<td class="to">→</td><td><b>{100 * after / held.n:.1f} %</b><small>{after} of {held.n}</small></td>'
+        f"<tr><th>{name}</th><td><b>{in_percent(before / free.n)}</b><small>{before} of {free.n}</small></td>"
+        f'<td class="to">→</td><td><b>{in_percent(after / held.n)}</b><small>{after} of {held.n}</small></td>'
         f"<td>{100 * (after - before) / held.n:+.1f} points</td></tr>"
         for name, before, after in rows
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from pages.ui import link, pickers
@@ -12,7 +14,7 @@ from pages.ui.routing_many import about, crowd_of, measured_on
 from pages.ui.routing_nets import route_of
 from pages.ui.served import Served, Shelf
 from robust_core import charts, checkpoints
-from robust_core.explain.filters import Effective, LayerPair, compare_filters, effective_filters
+from robust_core.explain.filters import Effective, Layer, LayerPair, compare_filters, effective_filters
 
 KINDS = {"norms": "filter norms", "weights": "single weights", "effective": "norms after ω"}
 FEW = 128  # images whose signals are looked at
@@ -45,12 +47,24 @@ def weights(found: Shelf, net: Served, chosen: Chosen) -> None:
                 look=look(),
             ),
             key="filter_weights",
+            told=" ".join(
+                [
+                    _counted(titles[a], [p.a for p in pairs], norms),
+                    _counted(titles[b], [p.b for p in pairs], norms),
+                    "Weights as stored, whatever the image; W₁: Wasserstein-1 distance.",
+                ]
+            ),
         )
         st.caption(
             "W₁: Wasserstein-1 distance of the two distributions, in the unit across. A batch norm behind a conv "
-            "undoes any common factor of a filter, so shapes say more than places. What lies beyond the 0.1 % tails "
-            "stands in the last bins."
+            "undoes any common factor of a filter, so shapes say more than places. What lies beyond the 0.1\u00a0% "
+            "tails stands in the last bins."
         )
+
+
+def _counted(title: str, layers: Sequence[Layer], norms: bool) -> str:
+    n = sum(len(layer.norms if norms else layer.weights) for layer in layers)
+    return f"{title}: n = {n:,} {'filters' if norms else 'weights'} of {len(layers)} convs."
 
 
 def _defaults(found: Shelf, net: Served) -> tuple[str, str]:

@@ -13,6 +13,7 @@ import numpy as np
 from pages.ui.film import Film
 from pages.ui.pictures import data_url
 from robust_core import charts
+from robust_core.evaluation.measures import spaced
 
 SIDE, GAP, LEFT, TOP = 480, 40, 40, 120
 LONGEST = 48  # characters of a title that fit
@@ -54,7 +55,7 @@ def slide(film: Film, *, title: str, class_names: Sequence[str], truth: int | No
 
 
 def _answer(names: Sequence[str], p: np.ndarray) -> str:
-    return f"{names[int(p.argmax())]} {100 * float(p.max()):.1f} %"
+    return f"{names[int(p.argmax())]} {spaced(f'{p.max():.1%}')}"
 
 
 def _length(change: np.ndarray) -> str:

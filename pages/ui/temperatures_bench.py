@@ -40,13 +40,15 @@ def bench(found: Shelf, run: Watched, net: Served) -> None:
     word = " (learned)" if learned is not None and tau == begin else ""
     st.markdown(_told(two.entropy, two.loss, two.gradient, tau, word))
     titles = ["label at τ = 1", f"label at τ = {tau:.2f}{word}"]
-    show(charts.soft_label_bars(two, names, true=y, titles=titles, look=look()), "soft_label")
+    used = f"{_who(net, teacher, term)} Picture: {subject.origin}."
+    signed = f"{run.title}. {used}"
+    show(charts.soft_label_bars(two, names, true=y, titles=titles, look=look()), "soft_label", told=signed)
     grid = torch.linspace(LOW, HIGH, 91)
     curves = charts.soft_label_curves(
         soft_labels(taught, student, grid), true=y, current=tau, learned=learned, look=look()
     )
-    show(curves, "soft_curves")
-    st.caption(_fine_print(run, net, teacher, subject, term, learned, names[y]))
+    show(curves, "soft_curves", told=f"{signed} True class: {names[y]}; the line: τ = {tau:.2f}{word}.")
+    st.caption(verbatim(f"{used} {_fine_print(run, teacher, subject, learned, names[y])}"))
 
 
 def _pick_teacher(found: Shelf, run: Watched, net: Served) -> Served | None:
@@ -89,20 +91,25 @@ def _told(entropy: Tensor, loss: Tensor, gradient: Tensor, tau: float, word: str
     )
 
 
-def _fine_print(
-    run: Watched, net: Served, teacher: Served | None, subject: Subject, term: str, learned: float | None, name: str
-) -> str:  # fmt: skip
-    title = verbatim(run.title)
-    who = f"Teacher: {verbatim(teacher.title) if teacher else 'the network itself'}, on the clean picture."
-    if teacher and not (run.recipe and run.recipe.teachers.robust):
-        who += f" {title} itself was trained without a robust teacher."
-    seen = f"Student: {verbatim(net.title)} as it is now"
-    seen += f", on the picture attacked by {yardstick(net).describe()}." if term == "adv" else ", on the clean picture."
-    heat = (
-        f"{title} left {verbatim(name)} at τ = {learned:.3f}." if learned is not None
-        else f"{title} has no temperature of {verbatim(name)}; τ starts at 1."
-    )  # fmt: skip
-    label = (
-        "" if subject.label is not None else " Nobody said what the picture shows: the teacher's own answer is taken."
+def _who(net: Served, teacher: Served | None, term: str) -> str:
+    """Both networks and what each was shown."""
+    seen = f"on the picture attacked by {yardstick(net).describe()}" if term == "adv" else "on the clean picture"
+    return (
+        f"Teacher: {teacher.title if teacher else 'the network itself'}, on the clean picture. "
+        f"Student: {net.title} as it is now, {seen}."
     )
-    return f"{who} {seen} {heat} Picture: {subject.origin}. Gradient: softmax(S) − label.{label}"
+
+
+def _fine_print(
+    run: Watched, teacher: Served | None, subject: Subject, learned: float | None, name: str
+) -> str:  # fmt: skip
+    alone = teacher and not (run.recipe and run.recipe.teachers.robust)
+    said = [f"{run.title} itself was trained without a robust teacher."] if alone else []
+    said.append(
+        f"{run.title} left {name} at τ = {learned:.3f}." if learned is not None
+        else f"{run.title} has no temperature of {name}; τ starts at 1."
+    )  # fmt: skip
+    said.append("Gradient: softmax(S) − label.")
+    if subject.label is None:
+        said.append("Nobody said what the picture shows: the teacher's own answer is taken.")
+    return " ".join(said)

@@ -10,6 +10,7 @@ from pages.ui.frame import look, show
 from pages.ui.served import Served, test_images
 from pages.ui.temperatures_judged import answers, pick_number, yardstick
 from robust_core import charts
+from robust_core.evaluation.measures import in_percent
 from robust_core.explain import confusion
 from robust_core.types import ImageSet
 
@@ -32,8 +33,8 @@ def mistaken(net: Served) -> None:
     right = (said == labels).float().mean(dim=1)
     where = "untouched" if step == 0 else f"after step {step} of {attack.steps}"
     st.markdown(
-        f"**{100 * right[min(step, len(said) - 1)]:.1f} %** of {n:,} images right {where}; untouched "
-        f"{100 * right[0]:.1f} %, at the end {100 * right[-1]:.1f} %."
+        f"**{in_percent(float(right[min(step, len(said) - 1)]))}** of {n:,} images right {where}; untouched "
+        f"{in_percent(float(right[0]))}, at the end {in_percent(float(right[-1]))}."
     )
     with st.container(key="wrap_confusion"):
         left, side = st.columns([11, 9], gap="large")

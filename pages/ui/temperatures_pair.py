@@ -39,9 +39,9 @@ def pair(net: Served, other: Served | None) -> None:
     st.caption(
         f"{verbatim(net.title)} minus {verbatim(other.title)}, both on the first {n:,} test images of {images.name}"
         f"{', as counted for their cards' if n <= known else ''}. "
-        f"Robust: {attack.describe()}. Bars: 95 % intervals (Agresti and Min's for paired shares; of the worst class "
-        f"and NSD from {RESAMPLES:,} resamples of the images, seed 0); grey where they hold 0. Classes from the one "
-        f"that is hardest for {verbatim(other.title)}. One training each: another seed may differ."
+        f"Robust: {attack.describe()}. Bars: 95\u00a0% intervals (Agresti and Min's for paired shares; of the worst "
+        f"class and NSD from {RESAMPLES:,} resamples of the images, seed 0); grey where they hold 0. Classes from the "
+        f"one that is hardest for {verbatim(other.title)}. One training each: another seed may differ."
     )
 
 

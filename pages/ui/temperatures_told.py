@@ -151,8 +151,17 @@ def _balances(run: Watched, told: Story, beside: Watched | None) -> None:
     other = beside.story() if beside else None
     if beside and other is not None and other.balances:
         runs.append((beside.title, other))
-    show(charts.balances(runs, look=look()), "balances")
+    show(charts.balances(runs, look=look()), "balances", told=" ".join(map(_balanced, (run, beside), runs)))
     st.caption(_off(run, beside if len(runs) > 1 else None))
+
+
+def _balanced(run: Watched, drawn: tuple[str, Story]) -> str:
+    """What the curves of one run are of, for a picture of them."""
+    title, told = drawn
+    attack = run.recipe.attack.replace(seed=run.recipe.seed).describe() if run.recipe else ""  # drawn from that seed
+    inner = f"inner attack: {attack}" if attack else ""
+    on = f", trained on {run.recipe.data.name}" if run.recipe else ""
+    return f"{title}{on}: n = {len(told.steps):,} logged steps, batch means{'; ' * bool(inner)}{inner}."
 
 
 def _off(run: Watched, beside: Watched | None) -> str:

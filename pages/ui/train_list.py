@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.ui.frame import colours, guarded, verbatim
 from pages.ui.train_runs import LIVE, Watched, go_watch, of
+from robust_core.evaluation.measures import in_percent
 from robust_core.training import control
 from robust_core.training.limits import limits
 from robust_core.types import UserError
@@ -107,8 +108,8 @@ def _told(entry: Watched) -> str:
     word = "stopping" if seen.stopping else f"waits, place {seen.place}" if seen.place else WORDS[seen.status]
     word = word if entry.measured else "finished, not measured"
     facts = [f"step {at.step:,} of {at.of:,}"] if at.of else []
-    facts += [f"clean {at.clean:.1%}"] if at.clean is not None else []
-    facts += [f"robust {at.robust:.1%}"] if at.robust is not None else []
+    facts += [f"clean {in_percent(at.clean)}"] if at.clean is not None else []
+    facts += [f"robust {in_percent(at.robust)}"] if at.robust is not None else []
     facts += [f"{duration(at.seconds_left)} left"] if seen.status == "running" and at.seconds_left else []
     return (
         f'<b>{html.escape(entry.title)}</b> <span class="rl-state {seen.status}">{word}</span>'

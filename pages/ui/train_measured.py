@@ -11,6 +11,7 @@ from pages.ui.frame import verbatim
 from pages.ui.train_runs import Watched
 from robust_core import checkpoints, data
 from robust_core.cards import Card, Measure
+from robust_core.evaluation.measures import in_percent
 from robust_core.evaluation.scores import task_of
 from robust_core.library import evaluations
 from robust_core.library.limits import read_only
@@ -49,13 +50,13 @@ def _at_the_end(run: Watched, log: Log) -> None:
     done = log.complete
     eps = f" (ε = {run.recipe.validation.attack.eps:.4g}, seed 0)" if run.recipe else ""
     st.caption(
-        f"Measured on {done.get('n', 0):,} test images: clean {done.get('clean', 0):.1%}, PGD-20{eps} "
-        f"{done.get('robust', 0):.1%}, worst class under it {done.get('worst_class', 0):.1%}."
+        f"Measured on {done.get('n', 0):,} test images: clean {in_percent(done.get('clean', 0))}, PGD-20{eps} "
+        f"{in_percent(done.get('robust', 0))}, worst class under it {in_percent(done.get('worst_class', 0))}."
     )
 
 
 def _figures(clean: Measure, robust: Measure) -> str:
-    told = f"clean {clean.accuracy:.1%}, PGD-20 (ε = {robust.attack.eps:.4g}) {robust.accuracy:.1%}"
+    told = f"clean {in_percent(clean.accuracy)}, PGD-20 (ε = {robust.attack.eps:.4g}) {in_percent(robust.accuracy)}"
     return f"{told} of {robust.n:,} test images of {verbatim(robust.data_name)}"
 
 

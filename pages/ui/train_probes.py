@@ -12,6 +12,7 @@ from pages.ui.pictures import data_url
 from pages.ui.served import test_images
 from pages.ui.train_runs import Watched
 from robust_core import charts, data
+from robust_core.evaluation.measures import in_percent
 from robust_core.training.probe import Probe, pictures, probe, saved
 from robust_core.types import ImageSet, UserError
 
@@ -80,7 +81,7 @@ def _said(word: str, p: object, label: int, images: ImageSet) -> str:
     sign = "✓" if right else "✗"
     return (
         f'<span class="{"right" if right else "wrong"}" title="{word}: {html.escape(_name(p, images))}">{sign} '
-        f"{html.escape(_name(p, images))} {100 * float(p.max()):.0f} %</span>"
+        f"{html.escape(_name(p, images))} {in_percent(float(p.max()), whole=True)}</span>"
     )
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 from pages.ui.frame import verbatim
 from robust_core import checkpoints, data
 from robust_core.checkpoints import Checkpoint
+from robust_core.evaluation.measures import in_percent
 from robust_core.methods import make
 from robust_core.training.recipe import Recipe
 
@@ -79,7 +80,7 @@ def _good(role: str, found: Checkpoint) -> tuple[bool, float]:
 
 def _said(found: Checkpoint) -> str:
     card = found.card
-    words = [f"clean {card.clean.accuracy:.1%}"] if card.clean else []
-    words += [f"robust {card.robust.accuracy:.1%}"] if card.robust else []
+    words = [f"clean {in_percent(card.clean.accuracy)}"] if card.clean else []
+    words += [f"robust {in_percent(card.robust.accuracy)}"] if card.robust else []
     claims = "its card claims " if any(m and m.claimed for m in (card.clean, card.robust)) else ""
     return f"{card.title} ({claims}{', '.join(words) or 'not measured'})"

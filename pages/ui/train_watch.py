@@ -16,6 +16,7 @@ from pages.ui.train_probes import probes
 from pages.ui.train_runs import LIVE, Watched
 from robust_core import charts
 from robust_core.charts.curves import Axis, Told
+from robust_core.evaluation.measures import in_percent
 from robust_core.training import control
 from robust_core.training.follow import Log, follow
 from robust_core.training.kept import kept_earlier
@@ -133,8 +134,8 @@ def _facts(run: Watched, log: Log) -> str:
     if run.recipe is not None:
         facts.append(("epoch", f"{epoch.get('epoch', 0)} of {run.recipe.schedule.epochs}", ""))
     n = f", {epoch['n']:,} held-out images" if epoch.get("n") else ""
-    facts += [("clean" + n, f"{epoch['clean']:.1%}", "c")] if _number(epoch.get("clean")) else []
-    facts += [("robust", f"{epoch['robust']:.1%}", "a")] if _number(epoch.get("robust")) else []
+    facts += [("clean" + n, f"{in_percent(epoch['clean'])}", "c")] if _number(epoch.get("clean")) else []
+    facts += [("robust", f"{in_percent(epoch['robust'])}", "a")] if _number(epoch.get("robust")) else []
     facts += [("images a second", f"{rate:,.0f}", "")] if (rate := span(last.get("images_per_second"))) else []
     if run.status == "running" and of and done >= of:
         facts.append(("last of all", "measuring", ""))
@@ -194,7 +195,7 @@ def _kept(run: Watched, log: Log) -> str:
         return ""
     last, then = log.epochs[-1], next(line for line in reversed(log.epochs) if line.get("epoch") == kept)
     so_far = " so far" if run.status in LIVE else ""
-    figures = [f"{name} {then[name]:.1%}" for name in ("clean", "robust") if _number(then.get(name))]
+    figures = [f"{name} {in_percent(then[name])}" for name in ("clean", "robust") if _number(then.get(name))]
     return (
         f"Clean and robust after epoch {last['epoch']} of {run.recipe.schedule.epochs}; the weights kept{so_far} are "
         f"those of epoch {kept}: {', '.join(figures)}."

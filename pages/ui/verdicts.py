@@ -141,7 +141,7 @@ def _remarks(found: Sequence[Verdict]) -> list[str]:
         f"Robust: on the first n test images of {verbatim('; or of '.join(places))}"
         + ("; in bold where a row is judged otherwise than most. " if len(footings) > 1 else ". ")
         + f"{PAPERS} " * any(one.by.yardstick.id == "group:table" for one in found)
-        + "One training seed each: the intervals (about 95 %) are of the "
+        + "One training seed each: the intervals (about 95\u00a0%) are of the "
         f"images' chance alone{paired}; another seed may move a gain by more."
         + (" NSD: lower is fairer; in hundredths, its fall drawn as a gain." if nsd else "")
     ]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from robust_core.charts.series import Numbers, gapped
+from robust_core.charts.series import Numbers, gapped, in_percents
 from robust_core.charts.temperatures import MANY, fitting, headline
-from robust_core.charts.theme import LIGHT, Theme, axis, figure, halo
+from robust_core.charts.theme import LIGHT, Theme, axis, figure, halo, share_axis
 from robust_core.explain.temperatures import Story
 from robust_core.types import UserError
 
@@ -35,10 +35,10 @@ def class_bars(
     said = []
     for n, (title, clean, attacked) in enumerate(parts):
         number, last = str(n + 1) if n else "", title.startswith("accuracy")
-        base, form = (1.0 if "tau" in clean else 0.0), ".0%" if last else ".2f"
+        base = 1.0 if "tau" in clean else 0.0
         for name, key, colour in (("clean", clean, look.clean), ("attacked", attacked, look.adversarial)):
             values = told.classes.get(key, np.full((len(names), len(told.epochs)), np.nan))[:, epoch - 1][list(order)]
-            _bars(chart, number, name, values, names, base, form, colour, look, legend=n == 0)
+            _bars(chart, number, name, values, names, base, last, colour, look, legend=n == 0)
             mean = np.nanmean(values) if np.isfinite(values).any() else np.nan
             if "risk" in key and np.isfinite(mean):
                 line = {"color": colour, "width": 1, "dash": "dot"}
@@ -47,9 +47,11 @@ def class_bars(
             said.append(f"{name} {title} {_ends(values, names)}")
         width = 1 / len(parts)
         domain = [n * width, (n + 1) * width - (0.03 if n < len(parts) - 1 else 0)]
-        across = axis(look, domain=domain, anchor=f"y{number}", tickformat=".0%" if last else ".2~f", nticks=5)
-        across |= {"range": _room(told, (clean, attacked), base)}
-        across |= {"range": [0, 1.13], "tickvals": [0, 0.25, 0.5, 0.75, 1]} if last else {}
+        if last:
+            across = share_axis(look, domain=domain, anchor=f"y{number}", range=[0, 1.13])
+        else:
+            across = axis(look, domain=domain, anchor=f"y{number}", tickformat=".2~f", nticks=5)
+            across |= {"range": _room(told, (clean, attacked), base)}
         rows = axis(look, anchor=f"x{number}", showgrid=False, tickvals=list(range(len(names))), ticktext=names)
         rows |= {"range": [len(names) - 0.5, -0.5], "showticklabels": n == 0, "ticklabelstandoff": 6}
         chart.update_layout({f"xaxis{number}": across, f"yaxis{number}": rows | ({"matches": "y"} if n else {})})
@@ -62,11 +64,12 @@ def class_bars(
 
 
 def _bars(
-    chart: go.Figure, number: str, name: str, values: Numbers, names: list[str], base: float, form: str,
+    chart: go.Figure, number: str, name: str, values: Numbers, names: list[str], base: float, share: bool,
     colour: str, look: Theme, *, legend: bool,
 ) -> None:  # fmt: skip
     known = np.isfinite(values)
     small = len(names) > MANY
+    words = in_percents(values, decimals=0) if share else [f"{v:.2f}" for v in values]
     chart.add_trace(
         go.Bar(
             orientation="h",
@@ -77,14 +80,12 @@ def _bars(
             x=gapped(values - base),
             base=base,
             marker={"color": colour, "line": {"width": 0}, "cornerradius": 2},
-            text=[f"{v:{form}}" if ok and not small else "" for v, ok in zip(values, known, strict=True)],
+            text=[word if ok and not small else "" for word, ok in zip(words, known, strict=True)],
             textposition="outside",
             textfont={"size": 10.5, "color": look.muted, "shadow": halo(look)},  # the rule of a mean may run below
             constraintext="none",
             cliponaxis=False,
-            customdata=[
-                f"{n}, {name}: {v:{form}}" if ok else "" for n, v, ok in zip(names, values, known, strict=True)
-            ],
+            customdata=[f"{n}, {name}: {word}" if ok else "" for n, word, ok in zip(names, words, known, strict=True)],
             hovertemplate="%{customdata}<extra></extra>",
             xaxis=f"x{number}",
             yaxis=f"y{number}",

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from robust_core.charts.marks import architecture_symbol, method_colour, whiskers
 from robust_core.charts.series import numbers
-from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, label, mixed, note
+from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, label, mixed, note, share_axis
 from robust_core.evaluation.measures import in_percent, wilson
 from robust_core.types import UserError
 
@@ -98,7 +98,7 @@ def accuracy_curves(
         room = 0.025 * (max(places) - min(places)) or 0.5
         ticks["range"] = [min(places) - room, max(places) + room]  # or the names would count as points
     chart.update_xaxes(axis(look, x_title, showgrid=False, **ticks))
-    chart.update_yaxes(axis(look, "accuracy", range=[-0.02, 1.02], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1]))
+    chart.update_yaxes(share_axis(look, "accuracy", range=[-0.02, 1.02]))
     return chart
 
 

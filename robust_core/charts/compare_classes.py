@@ -64,8 +64,8 @@ def class_bars_of(
                 chart.add_annotation(note(look, "no image", **where))
         domain = [left, left + 1 / len(nets) - (0.035 if i < len(nets) - 1 else 0)]
         at = [0, 0.5, 1] if len(nets) > 3 else [0, 0.25, 0.5, 0.75, 1]
-        # Beside another panel's "100%" there is no room for "0%": every bar begins there.
-        told = [f"{share:.0%}" if share or i == 0 else "" for share in at]
+        # Beside another panel's "100 %" there is no room for "0 %": every bar begins there.
+        told = [in_percent(share, whole=True) if share or i == 0 else "" for share in at]
         down = axis(look, anchor=f"x{number}", tickvals=rows, ticktext=names, range=[k - 0.5, -0.5], showgrid=False)
         down |= {"showticklabels": i == 0} | ({"matches": "y"} if i else {})
         chart.update_layout(

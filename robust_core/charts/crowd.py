@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from robust_core.charts.route_maps import FAINT, diverging
-from robust_core.charts.series import numbers
-from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, label, note
+from robust_core.charts.series import in_percents, numbers
+from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, label, note, share_axis
+from robust_core.evaluation.measures import in_percent
 from robust_core.explain.crowd import Shares
 from robust_core.explain.paths import CodeMap, Paths, flows
 from robust_core.types import TYPES, UserError
@@ -112,7 +113,7 @@ def code_map(
     if len(of) != len(points):
         raise UserError(f"one group a point: {len(points)} points, {len(of)} groups")
     colours = group_colours(group_names, look)
-    shares = [f"{100 * share:.0f}%" for share in found.explained]
+    shares = [in_percent(float(share), whole=True) for share in found.explained]
     centres = []
     chart = figure(look, height=height, alt="", margin_t=34)
     for g, name in enumerate(group_names):
@@ -147,7 +148,9 @@ def variance_shares(shares: Mapping[str, Shares], *, look: Theme = LIGHT) -> go.
         ("image, within a class", look.grid, [s.within for s in shares.values()]),
     )
     said = "; ".join(
-        f"{n} {100 * s.types:.0f}% type, {100 * s.classes:.0f}% class" if np.isfinite(s.types) else f"{n} constant"
+        f"{n} {in_percent(s.types, whole=True)} type, {in_percent(s.classes, whole=True)} class"
+        if np.isfinite(s.types)
+        else f"{n} constant"
         for n, s in shares.items()
     )
     chart = figure(
@@ -163,19 +166,20 @@ def variance_shares(shares: Mapping[str, Shares], *, look: Theme = LIGHT) -> go.
                 y=rows,
                 width=0.66,
                 marker={"color": colour, "line": {"width": 0}},
-                text=[f"{100 * v:.0f}%" if v >= 0.06 else "" for v in finite],
+                text=[in_percent(v, whole=True) if v >= 0.06 else "" for v in finite],
                 textposition="inside",
                 insidetextanchor="middle",
                 constraintext="none",
                 textfont={"size": 11, "color": look.ink if colour == look.grid else look.page},
                 textangle=0,
-                hovertemplate=f"{name} %{{x:.1%}}<extra></extra>",
+                hovertext=in_percents(numbers(finite)),
+                hovertemplate=f"{name} %{{hovertext}}<extra></extra>",
             )
         )
     for row, s in zip(rows, shares.values(), strict=True):
         if not np.isfinite(s.types):
             chart.add_annotation(note(look, "constant: the same for every image", x=0.01, y=row, yanchor="middle"))
-    chart.update_xaxes(axis(look, "share of the signals' variance", range=[0, 1], tickformat=".0%", nticks=5))
+    chart.update_xaxes(share_axis(look, "share of the signals' variance", range=[0, 1]))
     chart.update_yaxes(_rows(look, list(shares)))
     return chart
 
@@ -235,7 +239,7 @@ def expert_load(
     if list(clean) != list(adversarial):
         raise UserError(f"both loads must name the same convs; got {list(clean)} and {list(adversarial)}")
     experts = max((len(numbers(share)) for share in clean.values()), default=0)
-    said = "; ".join(f"{n} {', '.join(f'{100 * v:.0f}%' for v in numbers(s))}" for n, s in clean.items())
+    said = "; ".join(f"{n} {', '.join(in_percents(numbers(s), decimals=0))}" for n, s in clean.items())
     chart = figure(
         look,
         height=84 + 40 * len(clean),
@@ -251,7 +255,7 @@ def expert_load(
                 share = numbers(load[name])
                 xs.append(float(share[e]) if e < len(share) else 0.0)
                 ys.append(row + shift)
-                words.append(f"{label(name)}, {word}<br>expert {e}: {xs[-1]:.1%}")
+                words.append(f"{label(name)}, {word}<br>expert {e}: {in_percent(xs[-1])}")
         chart.add_trace(
             go.Bar(
                 orientation="h",
@@ -264,9 +268,7 @@ def expert_load(
                 hovertemplate="%{customdata}<extra></extra>",
             )
         )
-    chart.update_xaxes(
-        axis(look, "share of the images (above clean, below adversarial)", range=[0, 1], tickformat=".0%")
-    )
+    chart.update_xaxes(share_axis(look, "share of the images (above clean, below adversarial)", range=[0, 1]))
     chart.update_yaxes(_rows(look, list(clean)))
     return chart
 

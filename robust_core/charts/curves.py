@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from robust_core.charts.series import Numbers
+from robust_core.evaluation.measures import in_percent
 
 Event = Mapping[str, Any]
 Axis = Literal["step", "epoch", "seconds"]
@@ -207,7 +208,7 @@ def said(runs: Sequence[Told]) -> str:
         if run.epochs:
             e = run.epochs[-1]
             for key in ("clean", "robust"):
-                words += [f"{key} accuracy {e[key]:.1%}"] if isinstance(e.get(key), (int, float)) else []
+                words += [f"{key} accuracy {in_percent(e[key])}"] if isinstance(e.get(key), (int, float)) else []
             words = [f"epoch {e.get('epoch', '?')}: {', '.join(words) or 'no accuracies'}"]
             words += [f"weights kept of epoch {run.kept}"] if run.kept is not None else []
         if run.steps:

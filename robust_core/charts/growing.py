@@ -99,7 +99,7 @@ def _across(n: int, last: float, name: str, look: Theme) -> dict[str, Any]:
 
 
 def _up(n: int, panel: Panel, look: Theme) -> dict[str, Any]:
-    words = {"color": look.muted, "fontSize": 11} | ({"formatter": "{value} %"} if panel.share else {})
+    words = {"color": look.muted, "fontSize": 11} | ({"formatter": "{value}\u00a0%"} if panel.share else {})
     reach = {"min": 0, "max": 100, "interval": 50} if panel.share else {"scale": True, "splitNumber": 3}
     return reach | {
         "type": "value", "gridIndex": n, "axisLabel": words, "splitLine": {"lineStyle": {"color": look.grid}},
@@ -160,7 +160,7 @@ def _draw(
                 "symbol": "circle",
                 "symbolSize": 5,
                 "showSymbol": not quiet and (len(y) == 1 or (panel.kind == "epochs" and len(y) <= 40)),
-                "tooltip": {"show": False} if quiet else {"valueFormatter": "%.1f %%" if panel.share else "%.4g"},
+                "tooltip": {"show": False} if quiet else {"valueFormatter": "%.1f\u00a0%%" if panel.share else "%.4g"},
             }
             if lines:
                 style = {"color": look.muted, "width": 1, "type": "dotted"}

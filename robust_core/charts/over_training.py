@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from robust_core.charts.series import Numbers, gapped
+from robust_core.charts.series import Numbers, gapped, in_percents
 from robust_core.charts.temperatures import headline
-from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, mixed, note
+from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, mixed, note, share_axis
+from robust_core.evaluation.measures import in_percent
 from robust_core.explain.temperatures import Story, nsd, worst_class
 from robust_core.types import UserError
 
@@ -40,27 +41,19 @@ def fairness(
             name = word if len(runs) == 1 else f"{word}, {label(run, 30)}"
             who = [label(class_names[k]) if 0 <= k < len(class_names) else "" for k in which]
             mean = told.clean if kind == "clean" else told.robust
-            _curve(
-                chart,
-                "",
-                name,
-                told,
-                mean,
-                mixed(colour, look.page, 0.55),
-                dash,
-                ["all classes"] * len(who),
-                ":.1%",
-                False,
-            )
-            _curve(chart, "", name, told, low, colour, dash, [f"worst class, {w}" for w in who], ":.1%", True)
-            _curve(chart, "2", name, told, spread, colour, dash, ["NSD"] * len(who), ":.3f", False)
+            pale = mixed(colour, look.page, 0.55)
+            of_all = [f"all classes {share}" for share in in_percents(mean)]
+            of_worst = [f"worst class, {w} {share}" for w, share in zip(who, in_percents(low), strict=True)]
+            _curve(chart, "", name, told, mean, pale, dash, of_all, False)
+            _curve(chart, "", name, told, low, colour, dash, of_worst, True)
+            _curve(chart, "2", name, told, spread, colour, dash, [f"NSD {v:.3f}" for v in spread], False)
             if len(low) and np.isfinite(low[-1]):
-                said.append(f"{run} {word}: worst class {low[-1]:.1%} ({who[-1]}), NSD {spread[-1]:.2f}")
+                said.append(f"{run} {word}: worst class {in_percent(low[-1])} ({who[-1]}), NSD {spread[-1]:.2f}")
     ends: dict[str, Any] = {"showgrid": False, "tickformat": "d", "range": [0.5, last + 0.5]}
     ends |= {"nticks": min(last, 10) + 1} if last > 1 else {"tickvals": [1]}
     chart.update_xaxes(axis(look, "epoch", domain=[0, 0.47], anchor="y") | ends)
     chart.update_layout(xaxis2=axis(look, "epoch", domain=[0.53, 1], anchor="y2", matches="x") | ends)
-    chart.update_yaxes(axis(look, range=[-0.03, 1.03], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1]))
+    chart.update_yaxes(share_axis(look, range=[-0.03, 1.03]))
     chart.update_layout(yaxis2=axis(look, anchor="x2", rangemode="tozero", nticks=5))
     for left, title in ((0.0, "worst class (pale: all classes)"), (0.53, "NSD of the classes, lower is fairer")):
         headline(chart, title, left, look)
@@ -84,14 +77,14 @@ def _rule(chart: go.Figure, epoch: int | None, dash: str, word: str, look: Theme
 
 def _curve(
     chart: go.Figure, number: str, name: str, told: Story, values: Numbers, colour: str, dash: str, words: list[str],
-    form: str, legend: bool,
+    legend: bool,
 ) -> None:  # fmt: skip
     chart.add_trace(
         go.Scatter(
             name=name, legendgroup=name, showlegend=legend, x=told.epochs.tolist(), y=gapped(values),
             mode="lines+markers" if len(told.epochs) <= 60 else "lines", connectgaps=False, cliponaxis=False,
             line={"color": colour, "width": 2, "dash": dash}, marker={"size": 5, "color": colour},
-            customdata=words, hovertemplate=f"epoch %{{x}}, {name}<br>%{{customdata}} %{{y{form}}}<extra></extra>",
+            customdata=words, hovertemplate=f"epoch %{{x}}, {name}<br>%{{customdata}}<extra></extra>",
             xaxis=f"x{number}", yaxis=f"y{number}",
         )
     )  # fmt: skip

@@ -8,8 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
-from robust_core.charts.series import Numbers, gapped, numbers
-from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, note
+from robust_core.charts.series import Numbers, gapped, in_percents, numbers
+from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, note, share_axis
+from robust_core.evaluation.measures import spaced
 from robust_core.types import UserError
 
 
@@ -53,7 +54,7 @@ def probabilities(
     chart.add_trace(_bars("clean", before[chosen], [names[k] for k in chosen], look.clean, look))
     if after is not None:
         chart.add_trace(_bars("adversarial", after[chosen], [names[k] for k in chosen], look.adversarial, look))
-    chart.update_xaxes(axis(look, range=[0, 1.12], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%"))
+    chart.update_xaxes(share_axis(look, range=[0, 1.12]))
     rows = list(range(len(chosen)))
     chart.update_yaxes(
         axis(look, tickvals=rows, ticktext=ticks, range=[len(chosen) - 0.5, -0.5], showgrid=False, ticklabelstandoff=6)
@@ -80,14 +81,15 @@ def _bars(name: str, values: Numbers, classes: list[str], colour: str, look: The
         y=list(range(len(values))),
         x=gapped(values),
         marker={"color": colour, "line": {"width": 0}, "cornerradius": 2},
-        text=[f"{100 * v:.0f}%" if np.isfinite(v) and v >= 0.005 else "" for v in values],
+        text=[word if v >= 0.005 else "" for v, word in zip(values, in_percents(values, decimals=0), strict=True)],
         textposition="outside",
         textfont={"size": 10.5, "color": look.muted},
         # Plotly would shrink the figures to the bar's thickness.
         constraintext="none",
         cliponaxis=False,
         customdata=[label(c, 60) for c in classes],
-        hovertemplate="%{customdata}<br>" + name + " %{x:.2%}<extra></extra>",
+        hovertext=in_percents(values),
+        hovertemplate="%{customdata}<br>" + name + " %{hovertext}<extra></extra>",
     )
 
 
@@ -116,8 +118,8 @@ def _probabilities_alt(names: list[str], before: Numbers, after: Numbers | None,
     for word, row in rows:
         if np.isfinite(row).any():
             k = int(np.nanargmax(np.where(np.isfinite(row), row, np.nan)))
-            own = f", true class {names[true]} {100 * row[true]:.1f}%" if true is not None and k != true else ""
-            parts.append(f"{word}: {names[k]} {100 * row[k]:.1f}%{own}")
+            own = f", true class {names[true]} {spaced(f'{row[true]:.1%}')}" if true is not None and k != true else ""
+            parts.append(f"{word}: {names[k]} {spaced(f'{row[k]:.1%}')}{own}")
         else:
             parts.append(f"{word}: no finite probability")
     return "Class probabilities. " + "; ".join(parts) + "."

@@ -10,11 +10,10 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
-from robust_core.charts.series import Numbers, gapped, numbers
-from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, note
+from robust_core.charts.series import Numbers, gapped, in_percents, numbers
+from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, note, share_axis
 from robust_core.types import UserError
 
-SHARE: dict[str, Any] = {"range": [-0.04, 1.04], "tickvals": [0, 0.5, 1], "tickformat": ".0%"}
 PANEL = 118  # px
 
 
@@ -89,7 +88,10 @@ def _add_panel(
     bottom = top - 1 / rows + (0.02 if last else 0.03)
     across = axis(look, "step" if last else "", anchor=f"y{number}", showticklabels=last, range=_padded(steps))
     across |= {"showgrid": False, "tickformat": "d", "nticks": min(len(steps) + 1, 11)}
-    up = axis(look, domain=[bottom, top - 0.09], anchor=f"x{number}", nticks=5) | (SHARE if lines[0].share else {})
+    place: dict[str, Any] = {"domain": [bottom, top - 0.09], "anchor": f"x{number}"}
+    up = axis(look, nticks=5, **place)
+    if lines[0].share:
+        up = share_axis(look, at=(0, 0.5, 1), range=[-0.04, 1.04], **place)
     chart.update_layout(
         {f"xaxis{number}": across if row == 0 else across | {"matches": "x"}, f"yaxis{number}": up},
     )
@@ -112,7 +114,8 @@ def _add_panel(
                 },
                 connectgaps=False,
                 cliponaxis=False,
-                hovertemplate=f"step %{{x}}: {line.name} %{{y:{'.1%' if line.share else '.3f'}}}<extra></extra>",
+                hovertext=in_percents(line.values) if line.share else [f"{v:.3f}" for v in line.values],
+                hovertemplate=f"step %{{x}}: {line.name} %{{hovertext}}<extra></extra>",
             )
         )
     chart.add_annotation(note(look, _title(lines), xref="paper", yref="paper", x=0, y=top - 0.085, yanchor="bottom"))

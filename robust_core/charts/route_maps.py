@@ -9,8 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from robust_core.charts.series import numbers
-from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, mixed, note
+from robust_core.charts.series import in_percents, numbers
+from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, mixed, note, share_axis
 from robust_core.explain.routing import Way, distances
 from robust_core.types import UserError
 
@@ -164,11 +164,12 @@ def route_over_steps(way: Way, *, look: Theme = LIGHT) -> go.Figure:
                 line=line,
                 yaxis="y2",
                 mode="lines",
-                hovertemplate="step %{x}: P(adversarial) %{y:.1%}<extra></extra>",
+                hovertext=in_percents(p),
+                hovertemplate="step %{x}: P(adversarial) %{hovertext}<extra></extra>",
             )
         )
         chart.update_layout(
-            yaxis2=axis(look, "P(adv.)", domain=[share + 0.06, 1], range=[-0.02, 1.02], tickformat=".0%", nticks=3)
+            yaxis2=share_axis(look, "P(adv.)", at=(0, 0.5, 1), domain=[share + 0.06, 1], range=[-0.02, 1.02])
         )
     return chart
 

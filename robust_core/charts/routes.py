@@ -9,8 +9,9 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from robust_core.charts.route_maps import FAINT
-from robust_core.charts.series import gapped, numbers
-from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, note
+from robust_core.charts.series import gapped, in_percents, numbers
+from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, note, share_axis
+from robust_core.evaluation.measures import spaced
 from robust_core.types import UserError
 
 
@@ -19,7 +20,7 @@ def type_bars(clean: float | None, adversarial: float | None, *, look: Theme = L
     both = (("clean image", clean, look.clean), ("adversarial image", adversarial, look.adversarial))
     given = [(name, value, colour) for name, value, colour in both if value is not None]
     values = numbers([v for _, v, _ in given])
-    said = ", ".join(f"{100 * v:.1f}% for the {n}" for n, v, _ in given)
+    said = ", ".join(f"{spaced(f'{v:.1%}')} for the {n}" for n, v, _ in given)
     chart = figure(look, height=52 + 30 * len(given), alt=f"P(type = adversarial): {said}.", showlegend=False)
     chart.add_trace(
         go.Bar(
@@ -27,20 +28,21 @@ def type_bars(clean: float | None, adversarial: float | None, *, look: Theme = L
             x=gapped(values),
             y=list(range(len(given))),
             marker={"color": [c for _, _, c in given], "line": {"width": 0}, "cornerradius": 2},
-            text=[f"{100 * v:.1f}%" if np.isfinite(v) else "not finite" for v in values],
+            text=[word or "not finite" for word in in_percents(values)],
             textposition="outside",
             cliponaxis=False,
             textfont={"size": 12, "color": look.ink},
             constraintext="none",
             width=0.6,
             customdata=[n for n, _, _ in given],
-            hovertemplate="%{customdata}<br>P(adversarial) %{x:.2%}<extra></extra>",
+            hovertext=in_percents(values),
+            hovertemplate="%{customdata}<br>P(adversarial) %{hovertext}<extra></extra>",
         )
     )
     chart.add_shape(
         type="line", x0=0.5, x1=0.5, y0=0, y1=1, yref="paper", line={"color": look.muted, "width": 1, "dash": "dot"}
     )
-    chart.update_xaxes(axis(look, "P(type = adversarial)", range=[0, 1.12], tickvals=[0, 0.5, 1], tickformat=".0%"))
+    chart.update_xaxes(share_axis(look, "P(type = adversarial)", at=(0, 0.5, 1), range=[0, 1.12]))
     rows = list(range(len(given)))
     chart.update_yaxes(
         axis(

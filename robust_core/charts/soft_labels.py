@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
-from robust_core.charts.series import Numbers, gapped, numbers
+from robust_core.charts.series import Numbers, gapped, in_percents, numbers
 from robust_core.charts.temperatures import headline
-from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, mixed
+from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, mixed, round_shares, share_axis
+from robust_core.evaluation.measures import in_percent, spaced
 from robust_core.explain.gains import Comparison, Gain
 from robust_core.explain.temperatures import SoftLabels
 from robust_core.types import UserError
@@ -39,12 +41,15 @@ def soft_label_bars(
     )
     colours = (look.muted, look.categories[0])
     for t, (title, colour) in enumerate(zip(titles, colours, strict=True)):
-        for number, values, form in (("", p[t], ".1%"), ("2", gradient[t], "+.3f")):
+        for number, values, words in (
+            ("", p[t], in_percents(p[t])),
+            ("2", gradient[t], [f"{v:+.3f}" for v in gradient[t]]),
+        ):
             chart.add_trace(
                 go.Bar(
                     orientation="h", name=title, legendgroup=title, showlegend=not number, y=rows,
                     x=gapped(values[chosen]), marker={"color": colour, "line": {"width": 0}, "cornerradius": 2},
-                    customdata=[f"{label(class_names[k])}, {title}: {values[k]:{form}}" for k in chosen],
+                    customdata=[f"{label(class_names[k])}, {title}: {words[k]}" for k in chosen],
                     hovertemplate="%{customdata}<extra></extra>", xaxis=f"x{number}", yaxis=f"y{number}",
                 )
             )  # fmt: skip
@@ -52,7 +57,7 @@ def soft_label_bars(
         go.Scatter(
             name="the student's answer", mode="markers", y=rows, x=gapped(student[chosen]),
             marker={"symbol": "line-ns", "size": 17, "line": {"width": 2.5, "color": look.ink}},
-            customdata=[f"{label(class_names[k])}, student: {student[k]:.1%}" for k in chosen],
+            customdata=[f"{label(class_names[k])}, student: {spaced(f'{student[k]:.1%}')}" for k in chosen],
             hovertemplate="%{customdata}<extra></extra>",
         )
     )  # fmt: skip
@@ -63,7 +68,7 @@ def soft_label_bars(
         "showgrid": False,
         "ticklabelstandoff": 6,
     }
-    chart.update_xaxes(axis(look, domain=[0, 0.6], range=[0, 1.02], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1]))
+    chart.update_xaxes(share_axis(look, domain=[0, 0.6], range=[0, 1.02]))
     chart.update_yaxes(axis(look, anchor="x") | down)
     reach = 1.1 * float(np.abs(gradient).max()) or 1.0
     chart.update_layout(
@@ -74,10 +79,10 @@ def soft_label_bars(
     for x, title in ((0, "soft label"), (0.66, "gradient in the student's logits (below 0: pushed up)")):
         headline(chart, title, x, look)
     own = [
-        f"{title}: {class_names[true]} {p[t, true]:.1%}, entropy {told.entropy[t]:.2f}"
+        f"{title}: {class_names[true]} {spaced(f'{p[t, true]:.1%}')}, entropy {told.entropy[t]:.2f}"
         for t, title in enumerate(titles)
     ]
-    chart.layout.meta = {"alt": f"Soft label {'; '.join(own)}; the student says {student[true]:.1%}."}
+    chart.layout.meta = {"alt": f"Soft label {'; '.join(own)}; the student says {spaced(f'{student[true]:.1%}')}."}
     return chart
 
 
@@ -88,21 +93,24 @@ def soft_label_curves(
     tau = told.tau.numpy()
     chart = figure(look, height=215, alt="", hovermode="x", margin_t=30, showlegend=False)
     panels = (
-        ("P(true class) in the label", told.p[:, true].numpy(), ".0%"),
-        ("entropy of the label, nats", told.entropy.numpy(), ".2f"),
-        ("loss KL(label ‖ student), nats", told.loss.numpy(), ".2f"),
+        ("P(true class) in the label", told.p[:, true].numpy()),
+        ("entropy of the label, nats", told.entropy.numpy()),
+        ("loss KL(label ‖ student), nats", told.loss.numpy()),
     )
     said = []
-    for n, (title, values, form) in enumerate(panels):
+    for n, (title, values) in enumerate(panels):
         number, left = str(n + 1) if n else "", n * 0.35
+        words = [f"{v:.2f}" for v in values] if n else in_percents(values)
         chart.add_trace(
             go.Scatter(
                 x=tau.tolist(), y=gapped(values), mode="lines", line={"color": look.categories[0], "width": 2},
-                hovertemplate=f"τ %{{x:.2f}}: %{{y:{form}}}<extra></extra>", xaxis=f"x{number}", yaxis=f"y{number}",
+                hovertext=words, hovertemplate="τ %{x:.2f}: %{hovertext}<extra></extra>",
+                xaxis=f"x{number}", yaxis=f"y{number}",
             )
         )  # fmt: skip
         across = axis(look, "τ", domain=[left, left + 0.3], anchor=f"y{number}", showgrid=False, nticks=6)
-        up = axis(look, anchor=f"x{number}", tickformat=form, nticks=4, rangemode="tozero")
+        up = axis(look, tickformat=".2f", nticks=4, rangemode="tozero") if n else _up_to(float(np.nanmax(values)), look)
+        up |= {"anchor": f"x{number}"}
         chart.update_layout({f"xaxis{number}": across, f"yaxis{number}": up})
         headline(chart, title, left, look)
         marks = [(1.0, look.muted, "1"), (current, look.ink, "here")]
@@ -115,6 +123,12 @@ def soft_label_curves(
         said.append(f"{title} from {values[0]:.2f} to {values[-1]:.2f}")
     chart.layout.meta = {"alt": f"As τ goes from {tau[0]:g} to {tau[-1]:g}: {'; '.join(said)}. Now τ = {current:g}."}
     return chart
+
+
+def _up_to(top: float, look: Theme) -> dict[str, Any]:
+    """An axis of shares from 0 to a little above the largest."""
+    top = 1.06 * top or 1.0
+    return share_axis(look, at=round_shares(0.0, top, 4), range=[0, top])
 
 
 def gains(
@@ -234,4 +248,6 @@ def confusion(
 
 def _cell(names: Sequence[str], r: int, c: int, table: Numbers, share: Numbers) -> str:
     verb = "seen as such" if r == c else f"taken for {label(names[c])}"
-    return f"{label(names[r])} {verb}: {int(table[r, c])} of {int(table[r].sum())} ({share[r, c]:.0%})"
+    return (
+        f"{label(names[r])} {verb}: {int(table[r, c])} of {int(table[r].sum())} ({in_percent(share[r, c], whole=True)})"
+    )

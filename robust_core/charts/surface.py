@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from robust_core.charts.theme import LIGHT, Theme, axis, figure, halo, label, mixed, note
+from robust_core.evaluation.measures import in_percent
 from robust_core.explain.landscape import Surface
 
 
@@ -161,7 +162,7 @@ def _hover(values: Surface, class_names: Sequence[str]) -> list[list[str]]:
             return f"{at}: logits are not finite"
         return (
             f"{at}: {label(class_names[k])}<br>loss {values.loss[i, j]:.3f} · margin {values.margin[i, j]:.2f}"
-            f"<br>{values.outside[i, j]:.0%} of pixels outside [0, 1]"
+            f"<br>{in_percent(float(values.outside[i, j]), whole=True)} of pixels outside [0, 1]"
         )
 
     return [[words(i, j) for j in range(len(values.a))] for i in range(len(values.b))]
@@ -179,7 +180,5 @@ def _alt(values: Surface, class_names: Sequence[str]) -> str:
         k = int(values.predicted[middle, column])
         name = class_names[k] if k >= 0 else "no finite logits"
         parts.append(f"at the {word} loss {float(values.loss[middle, column]):.2f}, predicted {name}")
-    right = float((values.predicted == values.true).float().mean())
-    return (
-        f"Loss around the image: {'; '.join(parts)}; {right:.0%} of the plane is predicted {class_names[values.true]}."
-    )
+    right = in_percent(float((values.predicted == values.true).float().mean()), whole=True)
+    return f"Loss around the image: {'; '.join(parts)}; {right} of the plane is predicted {class_names[values.true]}."

@@ -8,8 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
-from robust_core.charts.series import gapped, numbers
-from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, label, note
+from robust_core.charts.series import gapped, in_percents, numbers
+from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, label, note, share_axis
+from robust_core.evaluation.measures import spaced
 from robust_core.types import UserError
 
 
@@ -52,7 +53,7 @@ def epsilon_curve(
                 marker={"size": 5, "color": colour, "opacity": 1},
                 textposition="bottom right",
                 textfont={"color": look.ink, "size": 12},
-                hovertemplate="ε = %{x:.4g}: P(" + said + ") %{y:.1%}<extra></extra>",
+                hovertemplate="ε = %{x:.4g}: P(" + said + ") %{hovertext}<extra></extra>",
             )
         )
     top = float(x.max()) if len(x) else 1.0
@@ -96,7 +97,7 @@ def epsilon_curve(
     place = {"xref": "paper", "yref": "paper", "x": 0.98, "y": 1.03, "xanchor": "right", "yanchor": "bottom"}
     chart.add_annotation(note(look, word, **place))
     chart.update_xaxes(axis(look, unit, range=[0, max(top, current or 0) * 1.02], showgrid=False))
-    chart.update_yaxes(axis(look, range=[-0.03, 1.03], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1]))
+    chart.update_yaxes(share_axis(look, range=[-0.03, 1.03]))
     return chart
 
 
@@ -105,7 +106,7 @@ def put_points(chart: go.Figure, eps: ArrayLike, *lines: ArrayLike, answers: Seq
     x, ys = numbers(eps), [numbers(y) for y in lines]
     _refuse_lengths(x, list(zip(("the true class", "the other class"), ys, strict=False)), answers)
     for trace, y in zip(chart.data, ys, strict=True):
-        trace.update(x=x, y=gapped(y))
+        trace.update(x=x, y=gapped(y), hovertext=in_percents(y))
     if answers:
         names = [label(name) for name in answers]
         chart.data[-1].update(customdata=names, text=_where_it_changes(names, ys[-1]))
@@ -132,7 +133,7 @@ def _refuse_lengths(x: np.ndarray, lines: list[tuple[str, np.ndarray]], answers:
 def _epsilon_alt(x: np.ndarray, lines: list[tuple[str, np.ndarray, str]], smallest: float | None) -> str:
     if not len(x):
         return "No values of ε."
-    ways = [f"P({name}) goes from {100 * y[0]:.1f}% to {100 * y[-1]:.1f}%" for name, y, _ in lines]
+    ways = [f"P({name}) goes from {spaced(f'{y[0]:.1%} to {y[-1]:.1%}')}" for name, y, _ in lines]
     end = f"no ε up to {x[-1]:.4g} fools" if smallest is None else f"the smallest ε that fools is {smallest:.4g}"
     return f"As ε grows from {x[0]:.4g} to {x[-1]:.4g}, {', '.join(ways)}; {end}."
 
@@ -194,7 +195,8 @@ def transfer(
                     "line": {"color": look.page, "width": 1.5},
                 },
                 customdata=[label(n, 48) for n in names],
-                hovertemplate="%{customdata}<br>" + name + ": P(true class) %{x:.2%}<extra></extra>",
+                hovertext=in_percents(values),
+                hovertemplate="%{customdata}<br>" + name + ": P(true class) %{hovertext}<extra></extra>",
             )
         )
     for i in rows:
@@ -208,7 +210,7 @@ def transfer(
     gaps = int((~np.isfinite(before)).sum() + (~np.isfinite(after)).sum())
     title = "P(true class)" + (f" · {gaps} not finite: no mark" if gaps else "")
     ticks = [f"<b>{label(n, 26)}</b>" if n == source else label(n, 26) for n in names]
-    chart.update_xaxes(axis(look, title, range=[-0.02, 1.02], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1]))
+    chart.update_xaxes(share_axis(look, title, range=[-0.02, 1.02]))
     chart.update_yaxes(
         axis(look, tickvals=rows, ticktext=ticks, range=[len(rows) - 0.5, -0.5], ticklabelstandoff=6)
         | {"tickfont": {"size": 13, "color": look.ink}}
@@ -228,7 +230,7 @@ def _transfer_alt(
     names: Sequence[str], before: np.ndarray, after: np.ndarray, predicted: Sequence[str], fooled: Sequence[bool]
 ) -> str:
     rows = [
-        f"{n}: {100 * b:.1f}% to {100 * a:.1f}%, sees {p}"
+        f"{n}: {spaced(f'{b:.1%} to {a:.1%}')}, sees {p}"
         for n, b, a, p in zip(names, before, after, predicted, strict=True)
     ]
     return f"The image fools {sum(map(bool, fooled))} of {len(names)} networks. P(true class) {'; '.join(rows)}."

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from robust_core.charts.series import Numbers, gapped
 from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, mixed, note
+from robust_core.evaluation.measures import in_percent
 from robust_core.explain.temperatures import Story
 from robust_core.types import UserError
 
@@ -87,10 +88,13 @@ def _one_map(
     number = str(n + 1) if n else ""
     values = part.values[list(order)]
     scale = _scale(part, values, look)
-    shown, said = f"z{':.1%' if part.kind in ('robust', 'clean') else ':.3f'}", None
+    shown = "%{z:.3f}"
+    said: Any = None
     if part.kind == "tau":  # coloured by its logarithm, told as it is
-        shown, said = "customdata:.3f", [gapped(np.round(row, 4)) for row in values]
+        shown, said = "%{customdata:.3f}", [gapped(np.round(row, 4)) for row in values]
         values = _logs(values)
+    elif part.kind in ("robust", "clean"):
+        shown, said = "%{customdata:.1f}\u00a0%", (100 * values).astype(np.float32)
     chart.add_trace(
         go.Heatmap(
             x=told.epochs,
@@ -103,7 +107,7 @@ def _one_map(
             xgap=1 if len(told.epochs) <= 60 else 0,
             ygap=1 if len(names) <= MANY else 0,
             hoverongaps=False,
-            hovertemplate=f"%{{y}}, epoch %{{x}}<br>{part.title} %{{{shown}}}<extra></extra>",
+            hovertemplate=f"%{{y}}, epoch %{{x}}<br>{part.title} {shown}<extra></extra>",
             colorbar={
                 "x": across[1] + 0.006, "xanchor": "left", "xpad": 0, "y": (up[0] + up[1]) / 2, "yanchor": "middle",
                 "len": up[1] - up[0], "ypad": 0, "thickness": 7, "outlinewidth": 0,
@@ -153,7 +157,7 @@ def _scale(part: _Map, values: Numbers, look: Theme) -> _Scale:
         ticks = {v: f"{v:.3g}" for v in (0.0, top / 2, top)}
         return _Scale(colours=_ramp(look.muted, look), low=0.0, high=top, ticks=ticks)
     colours = _ramp(look.adversarial if part.kind == "robust" else look.clean, look)
-    return _Scale(colours=colours, low=0.0, high=1.0, ticks={v: f"{v:.0%}" for v in (0.0, 0.5, 1.0)})
+    return _Scale(colours=colours, low=0.0, high=1.0, ticks={v: in_percent(v, whole=True) for v in (0.0, 0.5, 1.0)})
 
 
 def _logs(tau: Numbers) -> Numbers:

@@ -8,8 +8,10 @@ transparent, so a chart lies on whatever page holds it. Show figures as they are
 from __future__ import annotations
 
 import html
+import math
 import re
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,7 +25,9 @@ FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", Helvetica, Arial, "Li
 
 
 LINE, HIGH = 100, 15  # of a line below a figure, which may be half a page wide: letters, px
-FOOT = 42  # px below a plot that its axis takes: ticks and a title
+QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of a share's axis
+STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # between round shares
+FOOT = 54  # px below a plot that its axis takes: ticks and a title, with what lines below rise above their place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +120,19 @@ def axis(look: Theme, title: str = "", **settings: Any) -> dict[str, Any]:
         "fixedrange": True,
         **settings,
     }
+
+
+def share_axis(look: Theme, title: str = "", *, at: Sequence[float] = QUARTERS, **settings: Any) -> dict[str, Any]:
+    """An axis of shares in [0, 1], its ticks in percent as `in_percent` writes them, which no format of Plotly's does.
+    at: where they stand."""
+    told = [f"{100 * share:.4g}\u00a0%" for share in at]
+    return axis(look, title, **{"tickvals": list(at), "ticktext": told, **settings})
+
+
+def round_shares(low: float, high: float, most: int = 8) -> list[float]:
+    """Round shares within a range, at most so many or hardly more: ticks where a range is not known beforehand."""
+    step = next((s for s in STEPS if (high - low) / s <= most), 1.0)
+    return [round(k * step, 6) for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
 def note(look: Theme, text: str, **place: Any) -> dict[str, Any]:

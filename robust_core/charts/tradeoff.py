@@ -13,13 +13,14 @@ from robust_core.charts.marks import (
     Checkpoint,
     Interval,
     architecture_symbol,
+    called,
     marker,
     method_colour,
     name_beside,
     whiskers,
     window,
 )
-from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, note
+from robust_core.charts.theme import LIGHT, Theme, figure, label, note, round_shares, share_axis
 from robust_core.evaluation.measures import in_percent
 
 
@@ -53,8 +54,8 @@ def tradeoff(
         chart.add_trace(_marks(rows, architecture, selected, look))
     _legend(chart, drawn, architectures, look)
     _names(chart, drawn, named, selected, x_range, y_range, canvas, lines, look)
-    chart.update_xaxes(axis(look, "clean accuracy", range=x_range, tickformat=".0%", nticks=8))
-    chart.update_yaxes(axis(look, "robust accuracy", range=y_range, tickformat=".0%", nticks=7))
+    chart.update_xaxes(share_axis(look, "clean accuracy", at=round_shares(*x_range), range=x_range))
+    chart.update_yaxes(share_axis(look, "robust accuracy", at=round_shares(*y_range), range=y_range))
     remark = "size: worst class's robust accuracy"
     if len(drawn) < len(points):
         remark += f"; {len(points) - len(drawn)} without finite accuracies left out"
@@ -91,7 +92,7 @@ def _marks(rows: list[Checkpoint], name: str, selected: str | None, look: Theme)
 
 
 def _hover(p: Checkpoint) -> str:
-    rows = [f"<b>{label(p.name, 48)}</b>", f"{label(p.architecture)} · {label(p.method)}"]
+    rows = [f"<b>{label(p.name, 48)}</b>", f"{label(called(p.architecture))} · {label(called(p.method))}"]
     rows += [f"<i>{CLAIM}</i>"] if p.claimed else []
     rows.append(f"clean {in_percent(p.clean, *(p.clean_interval or ()))}")
     rows.append(f"robust {in_percent(p.robust, *(p.robust_interval or ()))}")
@@ -157,7 +158,7 @@ def _legend(chart: go.Figure, drawn: list[Checkpoint], architectures: list[str],
         if name:
             chart.add_trace(
                 go.Scatter(
-                    name=label(name),
+                    name=label(called(name)),
                     x=[None],
                     y=[None],
                     mode="markers",

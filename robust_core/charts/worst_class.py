@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from robust_core.charts.labels import Box, place_labels
 from robust_core.charts.marks import CLAIM, Checkpoint, Interval, marker, name_beside, window
-from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, note
+from robust_core.charts.theme import LIGHT, Theme, figure, label, note, round_shares, share_axis
 from robust_core.evaluation.measures import in_percent
 
 NAMED = 24  # marks that get a name beside them, at most
@@ -72,8 +72,8 @@ def worst_against_average(
     places = place_labels([mark(p) for p in shown], texts, canvas, size=12, unnamed=unnamed, keep_off=remark)
     for p, text, place in zip(shown, texts, places, strict=True):
         chart.add_annotation(name_beside((p.robust, p.worst_class or 0.0), label(text, 28), place, SIZE, look))
-    chart.update_xaxes(axis(look, "robust accuracy, all classes", range=across, tickformat=".0%", nticks=7))
-    chart.update_yaxes(axis(look, "robust accuracy, worst class", range=up, tickformat=".0%", nticks=7))
+    chart.update_xaxes(share_axis(look, "robust accuracy, all classes", at=round_shares(*across), range=across))
+    chart.update_yaxes(share_axis(look, "robust accuracy, worst class", at=round_shares(*up), range=up))
     return chart
 
 

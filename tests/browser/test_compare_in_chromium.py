@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from robust_core.charts import DARK, LIGHT
 from tests.browser.waiting import address, until, until_address
 
 pytestmark = pytest.mark.browser
@@ -158,6 +159,12 @@ def test_the_report_opens_with_the_network_off(server, page, chromium, tmp_path:
     assert alone.locator("td.missing").count() > 0
     assert alone.get_by_role("heading", name="Accuracy against attack strength").count() == 1
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    # Its figures are drawn anew where the reader's machine turns dark.
+    papers = "[...document.querySelectorAll('.js-plotly-plot')].map((one) => one._fullLayout.paper_bgcolor)"
+    assert set(alone.evaluate(papers)) == {LIGHT.page}
+    alone.emulate_media(color_scheme="dark")
+    until(lambda: set(alone.evaluate(papers)) == {DARK.page})
+    assert alone.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(14, 17, 23)"
     assert not problems, problems
     context.close()
     with page.expect_download() as waiting:

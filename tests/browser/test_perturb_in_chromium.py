@@ -210,6 +210,24 @@ def test_upload_and_take_it_home(server, page, tmp_path):
         assert 0.09 < np.abs(arrays["x_adv"] - arrays["x"]).max() <= np.float32(0.1)
 
 
+def test_a_file_too_large_is_told_and_what_was_said_before_goes(server, page):
+    page.goto(f"{server}/Perturb?source=upload")
+    page.wait_for_selector('input[type="file"]', state="attached")
+    page.get_by_text("A picture of yours, at most 20 MB and 50 megapixels").wait_for()
+    refused = page.locator(".rl-refused")
+    refused.wait_for(state="attached")
+    assert not refused.is_visible()
+    bad = {"name": "notes.png", "mimeType": "image/png", "buffer": b"no picture"}
+    page.set_input_files('input[type="file"]', bad)
+    before = page.get_by_text("notes.png: not a picture")
+    before.wait_for()
+    page.set_input_files('input[type="file"]', bad | {"name": "big.png", "buffer": b"0" * (21 * 2**20)})
+    refused.wait_for()
+    assert not before.is_visible()
+    page.get_by_role("button", name="Remove big.png").click()
+    refused.wait_for(state="hidden")
+
+
 def test_a_drawing_is_attacked_stroke_by_stroke(server, page):
     page.goto(f"{server}/Perturb?source=draw")
     page.wait_for_selector(".paper")

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tests.browser.waiting import until, until_address
+from tests.browser.waiting import address, until, until_address
 from tests.pages.routers import AW, stir
 
 pytestmark = pytest.mark.browser
@@ -37,7 +37,7 @@ def step(page):
     return int(page.locator(".routes").get_attribute("data-step"))
 
 
-def test_scrubbing_moves_the_map_and_asks_the_server_nothing(routed, page):
+def test_scrubbing_moves_the_map_and_asks_the_server_for_no_route(routed, page):
     sent: list[object] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
     page.goto(f"{routed}/Routing?model={NAME}&eps=0.2")
@@ -53,7 +53,34 @@ def test_scrubbing_moves_the_map_and_asks_the_server_nothing(routed, page):
     assert all(a != b for a, b in zip(start[1::3], end[1::3], strict=True))
     page.get_by_role("slider", name="step of the attack").press("End")
     assert drawn(page) == end
-    assert len(sent) == before
+    # At most where the film rests is told, for the link.
+    assert all(len(frame) < 4096 for frame in sent[before:])
+
+
+def test_a_link_repeats_the_step(routed, chromium, page):
+    page.goto(f"{routed}/Routing?model={NAME}&eps=0.2&order=index")
+    ready(page)
+    assert "at_step" not in address(page)
+    scrub = page.get_by_role("slider", name="step of the attack")
+    scrub.press("ArrowLeft")
+    scrub.press("ArrowLeft")
+    assert step(page) == 18
+    until_address(page, "at_step=18")
+    seen = drawn(page)
+    other = chromium.new_context().new_page()
+    other.goto(address(page))
+    ready(other)
+    assert step(other) == 18
+    assert drawn(other) == seen
+    other.context.close()
+    # A filter is opened at the same step; at the end the link needs none.
+    page.locator('canvas[data-conv="layer2.0.conv1"][data-map="difference"]').focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("layer2.0.conv1, filter 0").wait_for()
+    assert step(page) == 18
+    page.get_by_role("button", name="to the end").click()
+    until(lambda: "at_step" not in address(page))
+    assert step(page) == 20
 
 
 def test_a_cell_opens_its_filter_by_mouse_and_by_keyboard(routed, page):

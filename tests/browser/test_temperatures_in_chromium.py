@@ -52,6 +52,9 @@ def test_the_epoch_is_scrubbed_and_the_label_softened(taught, page):
     signed = page.locator(".st-key-class_maps .gtitle")  # for the saved picture; the page says it below
     assert signed.text_content().startswith("ABSLD, trained on fashion_mnist.")
     assert signed.evaluate("one => getComputedStyle(one).visibility") == "hidden"
+    fairness = page.locator(".st-key-fairness")
+    line, axis = fairness.locator(".gtitle").bounding_box(), fairness.locator(".xtitle").bounding_box()
+    assert line["y"] >= axis["y"] + axis["height"]
     at_the_end = bars(page)
     page.get_by_role("slider", name="Epoch").press("Home")
     until(lambda: f"epoch 1 of {last}" in heading.inner_text() and bars(page) != at_the_end)

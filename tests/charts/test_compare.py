@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import plotly.graph_objects as go
@@ -146,8 +148,8 @@ def test_classes_stand_in_one_order_in_every_panel() -> None:
     assert list(chart.layout.yaxis.ticktext) == ["cat", "bee", "ant"]
     assert "A, robust: worst bee 10.0\u00a0%, best ant 50.0\u00a0%" in alt(chart)
     assert [list(chart.layout[name].ticktext) for name in ("xaxis", "xaxis2")] == [
-        ["0%", "25%", "50%", "75%", "100%"],
-        ["", "25%", "50%", "75%", "100%"],  # its 0 % would run into the first one's 100 %
+        ["0\u00a0%", "25\u00a0%", "50\u00a0%", "75\u00a0%", "100\u00a0%"],
+        ["", "25\u00a0%", "50\u00a0%", "75\u00a0%", "100\u00a0%"],  # its 0 % would run into the first one's 100 %
     ]
     with pytest.raises(UserError, match="3 classes"):
         class_bars_of(nets, ["ant", "bee", "cat"], order=[0, 1])
@@ -241,7 +243,10 @@ def test_of_many_only_the_named_are_named() -> None:
 
 
 def test_the_report_stands_alone_and_escapes_what_people_wrote() -> None:
-    section = Section(title="A <b>", figures=[tradeoff(points(2)), tradeoff(points(3))], headings=["net", "clean"],
+    def drawn(n: int, look: Theme) -> go.Figure:
+        return tradeoff(points(n), look=look)
+
+    section = Section(title="A <b>", drawn=[partial(drawn, 2), partial(drawn, 3)], headings=["net", "clean"],
                       lines=[["</script><script>alert(1)", "not measured"]], told=["n = 10 & more"])  # fmt: skip
     text = page("Board", [section])
     assert text.count("plotly.js v") == 1
@@ -250,5 +255,25 @@ def test_the_report_stands_alone_and_escapes_what_people_wrote() -> None:
     assert not re.search(r'(src|href)="(https?:)?//', body + text[: text.index("<script>")])
     assert "&lt;/script&gt;&lt;script&gt;alert(1)" in body
     assert "<td class=missing>not measured" in body
-    assert body.count("Plotly.newPlot") == 2
+    assert re.findall(r'draw\("(figure-\d)"', body) == ["figure-1", "figure-2"]
     assert 'aria-label="Clean against robust accuracy of 2 checkpoints' in body
+
+
+def test_the_report_has_every_figure_for_light_and_for_dark() -> None:
+    evil = "</script><b>"
+
+    def drawn(look: Theme) -> go.Figure:
+        return go.Figure(layout={"paper_bgcolor": look.page, "font": {"color": look.ink}, "meta": {"alt": evil}})
+
+    text = page("Board", [Section(title="One", drawn=[drawn])])
+    told = re.search(r'draw\("figure-1", (\{.*\}), \{"scrollZoom', text)
+    assert told
+    assert "<" not in told[1]
+    looks = json.loads(told[1])
+    assert {name: each["layout"]["font"]["color"] for name, each in looks.items()} == {
+        "light": LIGHT.ink, "dark": DARK.ink,
+    }  # fmt: skip
+    assert looks["dark"]["layout"]["meta"]["alt"] == evil
+    dark = text[text.index("@media (prefers-color-scheme: dark)") :]
+    assert f"--page: {DARK.page}; --ink: {DARK.ink}" in dark[:200]
+    assert "background: var(--page)" in text

@@ -48,7 +48,7 @@ def test_the_code_map_draws_every_point_once_by_group():
     chart = code_map(found, [1, 0, 1], ("right", "wrong"), index=[7, 8, 9])
     assert [len(t.x) for t in chart.data] == [1, 2]
     assert chart.data[0].marker.symbol != chart.data[1].marker.symbol
-    assert chart.layout.xaxis.title.text == "first axis, 75% of the variance"
+    assert chart.layout.xaxis.title.text == "first axis, 75\u00a0% of the variance"
     assert "wrong 2 around (2.00, 3.00)" in alt(chart)
     with pytest.raises(UserError, match="one group a point"):
         code_map(found, [0, 1], ("a", "b"))
@@ -62,7 +62,7 @@ def test_shares_are_stacked_as_they_are_and_a_constant_conv_says_so():
     chart = variance_shares(shares)
     assert [values(bar["x"]) for bar in sent(chart)["data"]] == [[0.2, 0], [0.3, 0], [0.5, 0]]
     assert "constant" in words(chart)
-    assert "a 20% type, 30% class; b constant" in alt(chart)
+    assert "a 20\u00a0% type, 30\u00a0% class; b constant" in alt(chart)
 
 
 def test_class_means_put_the_filter_first_that_tells_classes_apart():
@@ -76,7 +76,7 @@ def test_class_means_put_the_filter_first_that_tells_classes_apart():
 def test_load_is_drawn_for_both_types_and_a_misfit_is_refused():
     chart = expert_load({"a": [0.25, 0.75]}, {"a": [1.0, 0.0]})
     assert [values(bar["x"]) for bar in sent(chart)["data"]] == [[0.25, 1.0], [0.75, 0.0]]
-    assert "25%, 75%" in alt(chart)
+    assert "25\u00a0%, 75\u00a0%" in alt(chart)
     with pytest.raises(UserError, match="same convs"):
         expert_load({"a": [1.0]}, {"b": [1.0]})
 

@@ -65,7 +65,9 @@ def test_runs_are_told_apart_and_changes_marked() -> None:
     assert "two (x/y)" in figure.option["title"][0]["text"]
     marks = [line["markLine"]["data"] for line in figure.option["series"] if "markLine" in line]
     assert all({"xAxis": 40.0} in data for data in marks)
-    assert "one after epoch 2: clean accuracy 70.0%, robust accuracy 40.0%; step 40: ce_adv 1.8" in figure.alt
+    assert (
+        "one after epoch 2: clean accuracy 70.0\u00a0%, robust accuracy 40.0\u00a0%; step 40: ce_adv 1.8" in figure.alt
+    )
     for wrong in ([], [one] * (MOST + 1)):
         with pytest.raises(UserError, match="1 to 4 runs"):
             training(wrong)

@@ -20,7 +20,7 @@ def test_bars_hold_the_numbers_in_the_classes_order() -> None:
     assert values(clean["x"]) == CLEAN
     assert values(adversarial["x"]) == ADVERSARIAL
     assert clean["y"] == adversarial["y"] == [0, 1, 2]
-    assert clean["text"] == ["70%", "20%", "10%"]
+    assert clean["text"] == ["70\u00a0%", "20\u00a0%", "10\u00a0%"]
     low, high = chart["layout"]["yaxis"]["range"]
     assert low > high  # the first class on top
     assert chart["layout"]["xaxis"]["range"][0] == 0
@@ -41,8 +41,8 @@ def test_clean_is_blue_and_adversarial_vermilion(look: object) -> None:
 
 def test_the_sentence_says_both_predictions() -> None:
     said = alt(probabilities(NAMES, CLEAN, ADVERSARIAL, true=0))
-    assert "Clean: cat 70.0%" in said
-    assert "adversarial: dog 90.0%, true class cat 5.0%" in said
+    assert "Clean: cat 70.0\u00a0%" in said
+    assert "adversarial: dog 90.0\u00a0%, true class cat 5.0\u00a0%" in said
 
 
 def test_many_classes_show_the_top_ones_and_always_the_true_one_and_the_target() -> None:

@@ -45,6 +45,6 @@ def test_type_bars_hold_both_shares_in_their_colours() -> None:
     (bars,) = sent(chart)["data"]
     assert values(bars["x"]) == [0.1, 0.8]
     assert list(chart.data[0].marker.color) == [LIGHT.clean, LIGHT.adversarial]
-    assert "10.0% for the clean image, 80.0% for the adversarial image" in alt(chart)
+    assert "10.0\u00a0% for the clean image, 80.0\u00a0% for the adversarial image" in alt(chart)
     assert values(sent(type_bars(0.1, None))["data"][0]["x"]) == [0.1]
     assert values(sent(type_bars(float("nan"), 0.2))["data"][0]["x"]) == [None, 0.2]

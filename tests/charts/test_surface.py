@@ -64,7 +64,7 @@ def test_the_sentence_has_both_losses(plane: Surface) -> None:
     said = alt(surface(plane, NAMES))
     assert "clean image loss 4.00, predicted cat" in said
     assert "adversarial image loss 5.00, predicted dog" in said
-    assert "67% of the plane is predicted cat" in said
+    assert "67\u00a0% of the plane is predicted cat" in said
 
 
 def test_points_without_logits_are_empty_and_counted(plane: Surface) -> None:

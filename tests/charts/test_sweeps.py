@@ -20,7 +20,7 @@ def test_the_curve_holds_its_numbers_and_marks_the_smallest() -> None:
     assert [s.x0 for s in chart.layout.shapes if s.type == "line"] == [0.062, 0.05]
     assert "smallest fooling ε = 0.062" in words(chart)
     assert "the smallest ε that fools is 0.062" in alt(chart)
-    assert "P(cat) goes from 99.0% to 10.0%" in alt(chart)
+    assert "P(cat) goes from 99.0\u00a0% to 10.0\u00a0%" in alt(chart)
 
 
 def test_not_fooled_is_said_with_how_far_was_looked() -> None:
@@ -61,7 +61,7 @@ def test_transfer_has_a_row_a_network_in_the_given_order() -> None:
     verdicts = {a.y: (a.text, a.font.color) for a in chart.layout.annotations}
     assert verdicts == {0: ("✗ fooled: dog", LIGHT.adversarial), 1: ("✓ cat", LIGHT.good)}
     assert "fools 1 of 2 networks" in alt(chart)
-    assert "one: 90.0% to 10.0%, sees dog" in alt(chart)
+    assert "one: 90.0\u00a0% to 10.0\u00a0%, sees dog" in alt(chart)
 
 
 def test_charts_of_the_same_networks_and_classes_have_one_plot_width() -> None:

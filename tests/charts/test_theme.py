@@ -11,7 +11,8 @@ import plotly.graph_objects as go
 import pytest
 
 from robust_core.charts import DARK, LIGHT, Theme, alt, signed, taken_along, theme
-from robust_core.charts.theme import axis, figure, label, mixed
+from robust_core.charts.series import in_percents
+from robust_core.charts.theme import axis, figure, label, mixed, round_shares, share_axis
 
 ROOT = Path(__file__).parents[2]
 # Streamlit's page and its second surface.
@@ -113,6 +114,26 @@ def test_two_networks_have_the_colours_of_their_lanes_in_a_film() -> None:
     lanes = re.findall(r"--lane-([ab]): (#\w+)", (ROOT / "pages/ui/player/player.css").read_text())
     assert lanes[:2] == [("a", LIGHT.good), ("b", LIGHT.categories[1])]
     assert lanes[2:] == [("a", DARK.good), ("b", DARK.categories[1])]
+
+
+def test_shares_are_told_in_percent_with_a_space() -> None:
+    assert in_percents(np.array([0.863, 0.9999999, np.nan])) == ["86.3\u00a0%", "100.0\u00a0%", ""]
+    assert in_percents(np.array([0.126]), decimals=0) == ["13\u00a0%"]
+    across = share_axis(LIGHT, "share", at=(0, 0.125, 1), range=[0, 1])
+    assert (across["tickvals"], across["ticktext"]) == ([0, 0.125, 1], ["0\u00a0%", "12.5\u00a0%", "100\u00a0%"])
+    assert "tickformat" not in across  # Plotly's would stand first
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "found"),
+    [
+        (0.0, 1.0, [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        (0.41, 0.79, [0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75]),
+        (0.583, 0.597, [0.584, 0.586, 0.588, 0.59, 0.592, 0.594, 0.596]),
+    ],
+)
+def test_round_shares_fill_a_range_and_stay_in_it(low: float, high: float, found: list[float]) -> None:
+    assert round_shares(low, high) == pytest.approx(found)
 
 
 def test_names_are_plain_text_of_bounded_length() -> None:

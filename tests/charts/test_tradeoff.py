@@ -11,6 +11,9 @@ import pytest
 
 from robust_core.charts import DARK, LIGHT, Checkpoint, alt, tradeoff
 from robust_core.charts.labels import Box, place_labels
+from robust_core.charts.marks import CALLED
+from robust_core.methods import OBJECTIVES
+from robust_core.models import ARCHITECTURES
 from tests.charts.reading import sent, words
 
 POINTS = [
@@ -54,10 +57,18 @@ def test_symbol_is_architecture_colour_is_objective_size_is_the_worst_class() ->
 
 def test_hover_says_everything_with_intervals() -> None:
     text = marks(tradeoff(POINTS))[0].text[1]
-    for part in ("PGD-AT", "residual", "adversarial", "85.0\u00a0% [84.0, 86.0]", "74.0\u00a0% [72.0, 75.0]",
+    for part in ("PGD-AT", "residual net · PGD-AT", "85.0\u00a0% [84.0, 86.0]", "74.0\u00a0% [72.0, 75.0]",
                  "W-Robust 79.5\u00a0%", "worst class, robust 32.0\u00a0%", "PGD-20", "ε = 0.1", "n = 10,000",
                  "seed 3"):  # fmt: skip
         assert part in text
+
+
+def test_the_legend_calls_objectives_and_architectures_as_people_do() -> None:
+    made = [replace(POINTS[0], id=m, method=m) for m in ("adversarial", "b_mtard", "fair_rslad", "somebody_s")]
+    made.append(replace(POINTS[0], id="routed", architecture="aw_net"))
+    entries = [trace.name for trace in tradeoff(made).data if trace.showlegend is None]
+    assert entries == ["residual net", "AW-Net", "PGD-AT", "B-MTARD", "Fair-RSLAD", "somebody_s", "Standard"]
+    assert set(OBJECTIVES.names()) | set(ARCHITECTURES.names()) <= set(CALLED)
 
 
 def test_whiskers_end_where_the_intervals_end() -> None:

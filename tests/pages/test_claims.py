@@ -22,9 +22,9 @@ def test_on_perturb_and_among_teachers(tmp_path):
         one(tmp_path, "honest", 9, 9, 9, 9, claimed=False),
     )
     assert "its card claims" in told(SimpleNamespace(card=grand.card))
-    assert "its card claims clean 100.0%" in _said(grand)
+    assert "its card claims clean 100.0\u00a0%" in _said(grand)
     assert "claims" not in told(SimpleNamespace(card=honest.card)) + _said(honest)
-    assert "clean 36.0%" in _said(honest)
+    assert "clean 36.0\u00a0%" in _said(honest)
 
 
 def test_the_best_teacher_is_one_that_was_measured(tmp_path):

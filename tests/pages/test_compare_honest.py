@@ -157,7 +157,7 @@ def test_a_report_holds_what_was_computed_of_these_networks_on_this_board(monkey
         picked = [SimpleNamespace(card=SimpleNamespace(weights_sha256=sha)) for sha in shas]
         return SimpleNamespace(board=SimpleNamespace(id=board), picked=picked)
 
-    compare_take.keep(of("one", "a", "b"), "eps", "Against ε", [], ["told"])
+    compare_take.keep(of("one", "a", "b"), "eps", "Against ε", lambda look: go.Figure(), "told")
     assert [section.title for section in compare_take.live(of("one", "b", "a"), kept)] == ["Against ε"]
     for other in (of("two", "a", "b"), of("one", "a"), of("one", "a", "b", "c")):
         assert compare_take.live(other, kept) == []
@@ -170,7 +170,7 @@ def test_a_hostile_card_in_the_report_is_text(tmp_path):
     twins = {name: card(evil, seed=seed, **hostile) for name, seed in (("a", 3), ("b", 4))}
     shown = shown_of(tmp_path, twins)
     figure = go.Figure().update_layout(meta={"alt": evil})
-    computed = [compare_take.Section(title=evil, figures=[figure], told=[evil])]
+    computed = [compare_take.Section(title=evil, drawn=[lambda look: figure], told=[evil])]
     text = compare_take.html_report(shown, compare_classes.section(shown), points_of(shown), names_on(shown), computed)
     assert "<img src=x" not in text
     assert "<script>alert" not in text

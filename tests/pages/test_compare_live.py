@@ -63,7 +63,7 @@ def test_the_matrix_has_each_network_under_its_own_attack(open_page):
     for told in ("First 50 test images", "PGD-2", "ε = 0.1", "step 0.125", "seed 0", "on the diagonal: white box",
                  "Not those alone that every network gets right"):  # fmt: skip
         assert told in said(app)
-    assert "rests on a cell: 95 % (Wilson)" in said(app)
+    assert "rests on a cell: 95\u00a0% (Wilson)" in said(app)
     assert not [t for t in figure["data"] if t.get("error_y")]
     assert "Bands" not in said(app)
     app.multiselect[0].set_value([PGD]).run()

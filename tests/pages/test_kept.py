@@ -42,7 +42,9 @@ def figures(app) -> dict[str, str]:
 
 def test_train_says_and_marks_whose_weights_are_kept(trained, open_page):
     app = open_page(TRAIN, watch="fashion_mnist/pgd_at")
-    assert "after epoch 3 of 4; the weights kept are those of epoch 2: clean 70.0%, robust 40.0%." in said(app)
+    assert "after epoch 3 of 4; the weights kept are those of epoch 2: clean 70.0\u00a0%, robust 40.0\u00a0%." in said(
+        app
+    )
     assert rules(app) == [40.0]
     write(trained, 0.4, 0.5, 0.6)
     app = open_page(TRAIN, watch="fashion_mnist/pgd_at")

@@ -65,7 +65,7 @@ def test_the_shelf_stands_in_a_table_with_nothing_pressed_and_no_network_built(z
     assert time.perf_counter() - started < 10
     assert list(table(app)["Title"]) == ["AW-Net", "PGD-AT", "Standard"]
     assert list(table(app)["Card"]) == ["fits"] * 3
-    assert "60.0% PGD-20, n = 100 of fashion_mnist_small" in table(app)["Measured"][1]
+    assert "60.0\u00a0% PGD-20, n = 100 of fashion_mnist_small" in table(app)["Measured"][1]
     assert app.selectbox(key="w_model").value == NAME
     assert "fits its weights" in words(app)
     assert "Checkpoints" in app.caption[0].value
@@ -278,7 +278,7 @@ def test_figures_that_came_with_a_card_are_called_claims(zoo, library) -> None:
         measure["claimed"] = True
     path.write_text(json.dumps(card | {"notes": "Imported from a.zip. "}))
     app = library(model=NAME)
-    assert "its card claims 80.0% clean, 60.0% PGD-20" in words(app)
+    assert "its card claims 80.0\u00a0% clean, 60.0\u00a0% PGD-20" in words(app)
     assert sum(told.startswith("its card claims") for told in table(app)["Measured"]) == 1
 
 
@@ -293,4 +293,4 @@ def test_the_whole_ensemble_s_time_is_told_from_the_last_one(zoo, library) -> No
     write_card(found.folder, found.card.model_copy(update={"evaluations": (last,), "doubts": (checked,)}))
     app = library(model=NAME, eval_kind="all", n_eval=200)
     assert "About 35 min, from what the last one took" in words(app)  # 10 + 2·1000 + 128/100·50 s
-    assert "100.0% [96.3, 100.0] worst case of 2 attacks, n = 100" in words(app)
+    assert "100.0\u00a0% [96.3, 100.0] worst case of 2 attacks, n = 100" in words(app)

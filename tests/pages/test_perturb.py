@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import streamlit as st
 from PIL import Image
 
 from pages.ui.film import Film
@@ -204,6 +205,28 @@ def test_an_unreadable_upload_is_refused_in_one_sentence(open_page, name, conten
     assert name in app.error[0].value.replace("\\", "")
     assert "\n" not in app.error[0].value
     assert player(app) is None
+
+
+def test_a_refusal_goes_with_its_file(open_page):
+    app = open_page(PERTURB, source="upload")
+    app.file_uploader[0].upload("not.png", b"no picture", "image/png").run()
+    assert len(app.error) == 1
+    app.file_uploader[0].set_value([("mine.png", picture(), "image/png")]).run()
+    assert not app.error
+    assert player(app) is not None
+    app.file_uploader[0].set_value([("not.png", b"no picture", "image/png")]).run()
+    assert len(app.error) == 1
+    app.file_uploader[0].set_value([]).run()
+    assert not app.error
+    assert player(app) is None
+
+
+def test_what_an_upload_may_be_is_said_before_it_and_after(open_page):
+    app = open_page(PERTURB, source="upload")
+    limits = f"at most {st.get_option('server.maxUploadSize')} MB and 50 megapixels"
+    assert limits in app.file_uploader[0].label
+    app.file_uploader[0].upload("not.png", b"no picture", "image/png").run()
+    assert limits in app.file_uploader[0].label
 
 
 def test_own_pictures_stay_out_of_the_shared_cache(open_page, monkeypatch):

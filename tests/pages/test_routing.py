@@ -74,6 +74,15 @@ def test_a_filter_is_looked_at_by_link_and_closed(open_page):
         assert maps(healthy(open_page(ROUTING, filter=wrong, **QUICK)))["chosen"] is None
 
 
+def test_a_link_says_at_which_step_the_film_begins(open_page):
+    assert maps(open_page(ROUTING, **QUICK))["step"] is None
+    assert maps(open_page(ROUTING, at_step="2", **QUICK))["step"] == 2
+    for wrong in ("-1", "two", "99999999"):
+        app = open_page(ROUTING, at_step=wrong, **QUICK)
+        assert maps(app)["step"] is None
+        assert "at_step" not in app.query_params
+
+
 def test_an_expert_is_looked_at(open_page):
     app = healthy(open_page(ROUTING, model=MOE, filter="layer1.0.conv2:1", **QUICK))
     assert "#### layer1.0.conv2, expert 1" in [m.value for m in app.markdown]

@@ -150,6 +150,17 @@ def test_the_chosen_network_is_one_of_the_two(zoo, chosen, other):
     assert _defaults(shelf(), net)[1] in shelf().nets
 
 
+def test_a_saved_picture_of_filters_names_both_networks_and_counts_what_it_shows(open_page):
+    app = healthy(open_page(ROUTING, ask="weights", **QUICK))
+    (norms,) = charts(app)
+    told = norms["layout"]["title"]["text"].replace("<br>", " ")
+    # 4 of the stem, 4 + 4, 8 + 8 and 16 + 16 of the blocks, 8 and 16 of the two shortcuts.
+    assert told.startswith("AW-Net: n = 84 filters of 9 convs. Standard: n = 84 filters of 9 convs. Weights as stored")
+    app.button_group(key="w_filters").set_value("weights").run()
+    (single,) = charts(healthy(app))
+    assert " weights of 9 convs" in single["layout"]["title"]["text"].replace("<br>", " ")
+
+
 def test_saved_pictures_name_network_attack_and_images(open_page):
     app = healthy(open_page(ROUTING, view="shares", **MANY))
     *_, means = charts(app)

@@ -85,6 +85,11 @@ def alt(app, key: str) -> str:
     return chart(app, key)["layout"]["meta"]["alt"]
 
 
+def signed(app, key):
+    """The line that a saved picture carries below itself."""
+    return chart(app, key)["layout"]["title"]["text"].replace("<br>", " ")
+
+
 def test_an_absld_run_is_alive_with_no_button_pressed(taught, open_page):
     app = open_page(TEMPERATURES)
     assert app.selectbox(key="w_model").value == "fashion_mnist/absld"
@@ -168,18 +173,40 @@ def test_the_soft_label_bench(taught, open_page):
     hot = alt(app, "soft_label")
     assert hot != before
     app.segmented_control(key="w_term").set_value("nat").run()
-    assert "on the clean picture." in captions(app)
+    assert "as it is now, on the clean picture." in plain(captions(app))
     app.number_input(key="w_index").set_value(0).run()
     assert "test image 0" in captions(app)
     assert not app.exception
 
 
+def test_saved_pictures_of_the_bench_say_of_whom_and_how(taught, open_page):
+    app = open_page(TEMPERATURES, ask="bench", index="5")
+    for name in ("soft_label", "soft_curves"):
+        told = signed(app, name)
+        assert told.startswith(
+            "ABSLD. Teacher: PGD-AT, on the clean picture. Student: ABSLD as it is now, on the picture"
+        )
+        assert "attacked by PGD-20, L∞, ε = 0.1" in told
+        assert "seed 0" in told
+        assert "test image 5" in told
+    assert "τ = " in signed(app, "soft_curves")
+
+
+def test_a_saved_picture_of_the_balances_names_its_runs(taught, open_page):
+    app = open_page(TEMPERATURES, model="fashion_mnist/b_mtard")
+    told = signed(app, "balances")
+    assert told.startswith("B_MTARD, trained on fashion_mnist_small: n = 4 logged steps")
+    assert " MTARD, trained on" in told
+    assert "ε = " in told
+    assert "seed" in told
+
+
 def test_a_teacher_that_is_not_here_is_stood_in_for(taught, open_page):
     shutil.rmtree(taught / "fashion_mnist/pgd_at")
     app = open_page(TEMPERATURES, ask="bench", index="5")
-    assert "Teacher: the network itself" in captions(app)
+    assert "Teacher: the network itself" in plain(captions(app))
     app.selectbox(key="w_teacher").set_value("fashion_mnist/standard").run()
-    assert "Teacher: Standard" in captions(app)
+    assert "Teacher: Standard" in plain(captions(app))
 
 
 def test_confusion_is_stepped_and_its_images_lead_to_perturb(taught, open_page):

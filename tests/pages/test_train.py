@@ -63,7 +63,7 @@ def links(app: AppTest) -> dict[str, str]:
 def test_with_no_run_a_shipped_history_is_alive_and_presets_are_a_click_away(runs, open_page):
     app = open_page(TRAIN)
     assert "PGD-AT, as it was trained" in told(app)
-    assert "clean accuracy 80.0%, robust accuracy 50.0%" in alt(app)
+    assert "clean accuracy 80.0\u00a0%, robust accuracy 50.0\u00a0%" in alt(app)
     for title in ("Robust in 3 minutes", "Two teachers", "A router", "Fair temperatures"):
         assert f"#### {title}" in told(app)
     assert sum(button.label == "Start" for button in app.button) == 4
@@ -96,7 +96,7 @@ def test_a_finished_run_is_a_checkpoint_everywhere_at_once(runs, zoo, open_page)
     app = open_page(TRAIN)
     assert app.query_params["watch"] == "mine"
     assert "finished" in told(app)
-    assert "Measured on 2,000 test images: clean 70.0%, PGD-20 (ε = 0.1, seed 0) 50.0%" in captions(app)
+    assert "Measured on 2,000 test images: clean 70.0\u00a0%, PGD-20 (ε = 0.1, seed 0) 50.0\u00a0%" in captions(app)
     assert links(app)["Open in Perturb"].endswith("model=runs%2Fmine")
     assert player(open_page("pages/1_Perturb.py", model="runs/mine", versus="none"))["lanes"][0]["title"] == "Mine"
     assert "Mine" in open_page("pages/3_Temperatures.py", model="runs/mine").selectbox(key="w_model").options
@@ -288,7 +288,7 @@ def test_the_network_chosen_elsewhere_is_watched_unless_one_is_being_trained(run
 def test_a_card_without_a_recipe_is_watched_too(runs, zoo, open_page):
     (zoo / "fashion_mnist/pgd_at" / RECIPE).write_text("nonsense = ")
     app = open_page(TRAIN)
-    assert "clean accuracy 80.0%" in alt(app)
+    assert "clean accuracy 80.0\u00a0%" in alt(app)
     assert (zoo / "fashion_mnist/pgd_at" / CARD).is_file()
 
 

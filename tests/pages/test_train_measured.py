@@ -36,7 +36,9 @@ def test_a_run_that_was_stopped_while_it_was_measured_is_measured_later(runs, zo
     write_card(folder, card)
     app.run()
     assert "not measured" not in told(app)
-    assert "clean 80.0%, PGD-20 (ε = 0.1) 60.0% of 100 test images of fashion\\_mnist\\_small" in captions(app)
+    assert "clean 80.0\u00a0%, PGD-20 (ε = 0.1) 60.0\u00a0% of 100 test images of fashion\\_mnist\\_small" in captions(
+        app
+    )
 
 
 def test_a_measuring_that_cannot_begin_says_why(runs, zoo, open_page):

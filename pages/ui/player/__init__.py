@@ -19,7 +19,6 @@ from robust_core import charts
 HERE = Path(__file__).parent
 COLOURS = ("var(--lane-a)", "var(--lane-b)")
 PICTURE = 196  # px that a picture's side should about have
-LAST = 10**6  # no attack has so many steps or queries
 MANY, SHOWN = 20, 10  # classes: up to MANY all have a bar, beyond it the SHOWN most probable
 
 _mount = st.components.v2.component(
@@ -31,25 +30,15 @@ _mount = st.components.v2.component(
 
 
 def play(
-    lanes: Sequence[dict[str, Any]],
-    *,
-    step: int | None,
-    on_step: Callable[[int | None], None],
-    dark: bool,
-    key: str,
+    lanes: Sequence[dict[str, Any]], *, step: int | None, on_step: Callable[[object], None], dark: bool, key: str
 ) -> None:
     """Mounts the player over one or two lanes, as `lane` packs them.
 
-    step: where the film begins, None at its end. on_step gets the step it rests at, None at its end.
+    step: where the film begins, None at its end. on_step gets what the browser says it rests at, None at its end.
     """
-
-    def rested() -> None:
-        told = st.session_state[key].step
-        on_step(told if isinstance(told, int) and 0 <= told <= LAST else None)
-
     _mount(
         key=key,
-        on_step_change=rested,
+        on_step_change=lambda: on_step(st.session_state[key].step),
         data={
             "lanes": [{**lane, "letter": "ab"[n]} for n, lane in enumerate(lanes)],
             "panels": _panels(lanes),

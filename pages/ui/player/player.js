@@ -22,7 +22,7 @@ const button = (name, label) => {
   return node;
 };
 const whole = (p) => (p >= 0.005 ? `${(100 * p).toFixed(0)}` : "0");
-const percent = (p) => (p >= 0.9995 ? "100 %" : `${(100 * p).toFixed(1)} %`);
+const percent = (p) => (p >= 0.9995 ? "100\u00a0%" : `${(100 * p).toFixed(1)}\u00a0%`);
 const figures = (v) => (Math.abs(v) >= 100 ? v.toFixed(0) : Math.abs(v) >= 10 ? v.toFixed(1) : v.toFixed(2));
 // The last frame made by then: a lane that ended sooner stays at its end.
 const frameAt = (index, tick) => Math.max(0, index.findLastIndex((at) => at <= tick));
@@ -102,7 +102,7 @@ function drawLane(view, lane, i, unit) {
   for (const row of view.rows) {
     row.c.style.width = `${100 * c[row.k]}%`;
     row.a.style.width = `${100 * p[row.k]}%`;
-    row.pct.textContent = Math.max(c[row.k], p[row.k]) >= 0.005 ? `${whole(c[row.k])} → ${whole(p[row.k])} %` : "";
+    row.pct.textContent = Math.max(c[row.k], p[row.k]) >= 0.005 ? `${whole(c[row.k])} → ${whole(p[row.k])}\u00a0%` : "";
   }
   view.bars.setAttribute("aria-label",
     `probabilities: clean ${view.clean.bold.textContent}, adversarial ${view.adv.bold.textContent}`);
@@ -150,8 +150,8 @@ function makePanel(panel, ticks, seek) {
   });
   const cursor = el("i", { class: "cursor" });
   plot.append(drawing, cursor, ...dots,
-    el("span", { class: "scale", style: "top: -2px", text: panel.share ? `${100 * high} %` : figures(high) }),
-    el("span", { class: "scale", style: "bottom: 1px", text: panel.share ? `${100 * low} %` : figures(low) }));
+    el("span", { class: "scale", style: "top: -2px", text: panel.share ? `${100 * high}\u00a0%` : figures(high) }),
+    el("span", { class: "scale", style: "bottom: 1px", text: panel.share ? `${100 * low}\u00a0%` : figures(low) }));
   return { node, draw(tick) {
     cursor.style.left = `${x(tick)}%`;
     const told = panel.lines.map((line, k) => {

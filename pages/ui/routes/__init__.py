@@ -1,4 +1,5 @@
-"""The route of an attack as a Streamlit component: packs a `Way` for routes.js, which scrubs it without the server."""
+"""The route of an attack as a Streamlit component: packs a `Way` for routes.js, which scrubs it without the server and
+tells it, once it rests, at which step."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from pages.ui.pictures import data_url
 from robust_core import charts
+from robust_core.evaluation.measures import spaced
 from robust_core.explain.routing import (
     PARTED,
     Way,
@@ -37,15 +39,30 @@ _mount = st.components.v2.component(
 )
 
 
-def show_way(packed: dict[str, Any], on_filter: Callable[[str], None], *, key: str) -> None:
-    """Mounts the maps; on_filter gets "conv:number" when a cell is picked."""
+def show_way(
+    packed: dict[str, Any],
+    on_filter: Callable[[str], None],
+    *,
+    step: int | None,
+    on_step: Callable[[object], None],
+    key: str,
+) -> None:
+    """Mounts the maps; on_filter gets "conv:number" when a cell is picked.
+
+    step: where the film begins, None at its end. on_step gets what the browser says it rests at, None at its end.
+    """
 
     def picked() -> None:
         wanted = st.session_state[key].filter
         if isinstance(wanted, str):
             on_filter(wanted)
 
-    _mount(key=key, data=packed, on_filter_change=picked)
+    _mount(
+        key=key,
+        data={**packed, "step": step},
+        on_filter_change=picked,
+        on_step_change=lambda: on_step(st.session_state[key].step),
+    )
 
 
 def pack(
@@ -152,7 +169,7 @@ def _clean_margin(way: Way) -> float:
 
 
 def _answer(names: Sequence[str], k: int, p: float) -> str:
-    return f"{names[k]} {100 * p:.1f} %"
+    return f"{names[k]} {spaced(f'{p:.1%}')}"
 
 
 def _order(change: Tensor, order: str) -> list[int]:

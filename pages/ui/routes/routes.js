@@ -21,7 +21,9 @@ const button = (name, label, act) => {
   node.onclick = act;
   return node;
 };
-const percent = (p) => (p >= 0.9995 ? "100 %" : `${(100 * p).toFixed(1)} %`);
+const REST = 500; // ms without a move, after which the server hears of the step
+const frameAt = (index, step) => Math.max(0, index.findLastIndex((at) => at <= step));
+const percent = (p) => (p >= 0.9995 ? "100\u00a0%" : `${(100 * p).toFixed(1)}\u00a0%`);
 const short = (v) => (v === null ? "—" : Math.abs(v) >= 10 ? v.toFixed(1) : Math.abs(v) >= 0.095 ? v.toFixed(2) : v.toFixed(3));
 const whole = (text) => new Int16Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
 const POLES = { light: { low: [0, 114, 178], high: [213, 94, 0], pick: [0, 128, 92], mid: [235, 237, 241] },
@@ -66,8 +68,9 @@ function curve(title, values, { index, was = null, range = null, zero = false, l
   return { node, draw(i) { cursor.style.left = `${x(index[i])}%`; value.textContent = values[i] === null ? "—" : show(values[i]); } };
 }
 
-function create(root, trigger) {
-  let data = null, at = null, timer = null, version = 0, rows = [], curves = [], images = null, wrap = wrapAt(root.clientWidth);
+// tell: says, once the film rests, at which step; null at its end.
+function create(root, trigger, tell) {
+  let data = null, at = null, timer = null, version = 0, known = "", rest = null, said, rows = [], curves = [], images = null, wrap = wrapAt(root.clientWidth);
   const cellsOf = (conv) => cells(conv, data.kind === "experts", wrap);
   const figureOf = () => { const canvas = el("canvas", { role: "img" }), bold = el("strong"), small = el("span", { class: "quiet" });
     return { node: el("figure", {}, canvas, el("figcaption", {}, bold, small)), canvas, bold, small }; };
@@ -76,7 +79,15 @@ function create(root, trigger) {
   const map = el("div", { class: "map", role: "group", "aria-label": "maps of the route" }), curveBox = el("div", { class: "curves" });
   const range = el("input", { type: "range", min: 0, step: 1, "aria-label": "step of the attack" }), output = el("output");
   const last = () => data.index.length - 1;
-  const go = (to) => { at = Math.max(0, Math.min(last(), to)); draw(); };
+  const settle = () => {
+    const now = at >= last() ? null : data.index[at];
+    if (now !== said) tell((said = now));
+  };
+  const go = (to) => {
+    at = Math.max(0, Math.min(last(), to));
+    draw();
+    clearTimeout(rest); rest = setTimeout(settle, REST);
+  };
   const stop = () => { clearInterval(timer); timer = null; face("play", "play the attack"); };
   const face = (icon, label) => { play.querySelector("path").setAttribute("d", ICON[icon]); play.setAttribute("aria-label", label); };
   const play = button("play", "play the attack", () => {
@@ -202,10 +213,17 @@ function create(root, trigger) {
   }).observe(root);
 
   const load = (source) => { const image = new Image(); image.src = source; return image.decode().then(() => image); };
-  return { stop, async update(next) {
+  return { stop: () => { stop(); clearTimeout(rest); }, async update(next) {
+    const same = JSON.stringify({ ...next, step: null });
+    if (same === known) return; // only the step came back, as it was told from here
+    known = same;
     const mine = ++version, loaded = await Promise.all([load(next.clean), load(next.adv)]);
     if (mine !== version) return;
-    const atEnd = at === null || at >= last();
+    if (at === null) { // a link may say at which step
+      said = next.step;
+      at = said === null ? Infinity : frameAt(next.index, said);
+    }
+    const atEnd = at >= (data ?? next).index.length - 1;
     stop();
     data = next; images = loaded;
     root.classList.toggle("dark", data.dark);
@@ -219,15 +237,15 @@ function create(root, trigger) {
     }
     build();
     range.max = last();
-    at = atEnd ? last() : Math.min(at, last());
-    draw();
+    go(atEnd ? last() : at);
   } };
 }
 
 export default function (component) {
   const holder = component.parentElement.querySelector(".routes");
-  holder.routes ??= create(holder, (filter) => holder.trigger("filter", filter));
   holder.trigger = component.setTriggerValue;
+  holder.tell = component.setStateValue;
+  holder.routes ??= create(holder, (filter) => holder.trigger("filter", filter), (step) => holder.tell("step", step));
   holder.routes.update(component.data);
   return () => holder.routes?.stop();
 }
