@@ -6,8 +6,10 @@ Inner PGD-10, both student passes, the teachers, backward and SGD, on 32×32 col
 one process, medians count; both sides start from the same weights. Ours computes as a recipe with precision "auto"
 does: in bfloat16 where the machine has it; the plain form in float32. "loop" is AW-Net's plain form with a conv for
 each image, as filters scaled image by image are most literally written. Left out on both sides: augmentation, the
-running mean of the weights, the history. The last line is one JSON object: ratios are the plain form's seconds by ours,
-above 1 is faster.
+running mean of the weights, the history. What is to be had at all stands beside it: a step's floating-point operations
+are counted on the plain form, and a large matrix product says how many this machine makes in a second. The last line is
+one JSON object: ratios are the plain form's seconds by ours, above 1 is faster; the roof is the ratio of a step that
+ran at the speed of that product throughout.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from statistics import median
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -35,6 +39,7 @@ from robust_core.types import Classifier
 
 EPS, STEPS = 8 / 255, 10
 PRECISION = choose_precision("auto", torch.device("cpu"))
+SIDE = 4096  # of the square matrices whose product is the roof
 CASES = {
     "mtard": ("mtard", "residual", False),
     "absld": ("absld", "residual", False),
@@ -67,7 +72,31 @@ class Ours:
         return terms.total.item()
 
 
-def compare(case: str, batch: int, width: int, repeats: int) -> dict[str, float]:
+class Operations(TorchDispatchMode):
+    """Counts the floating-point operations of convolutions and matrix products, by torch's own formulas: its
+    FlopCounterMode follows modules, too, and cannot be around torch.autograd.grad."""
+
+    total = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        count = flop_registry.get(func.overloadpacket)
+        self.total += count(*args, **(kwargs or {}), out_val=out) if count else 0
+        return out
+
+
+def speed_of_products(dtype: torch.dtype, repeats: int = 5) -> float:
+    """GFLOP/s of a product of two large matrices, at its best."""
+    a, b = (torch.randn(SIDE, SIDE, generator=torch.Generator().manual_seed(n)).to(dtype) for n in range(2))
+    seconds = []
+    for _ in range(repeats):
+        before = time.perf_counter()
+        a @ b
+        seconds.append(time.perf_counter() - before)
+    return 2e-9 * SIDE**3 / min(seconds)
+
+
+def compare(case: str, batch: int, width: int, repeats: int, roof: float) -> dict[str, float]:
     method, architecture, loop = CASES[case]
     options = {"width": width, "blocks": (1, 1, 1)}
     net = build(architecture, in_channels=3, num_classes=10, seed=0, **options)
@@ -82,6 +111,9 @@ def compare(case: str, batch: int, width: int, repeats: int) -> dict[str, float]
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(batch, 3, 32, 32, generator=generator)
     y = torch.randint(0, 10, (batch,), generator=generator)
+    with Operations() as counted:
+        sides["plain"](x, y)
+    gflop = counted.total / 1e9
     seconds: dict[str, list[float]] = {side: [] for side in sides}
     for turn in range(repeats + 1):
         for side, step in sides.items():
@@ -90,8 +122,10 @@ def compare(case: str, batch: int, width: int, repeats: int) -> dict[str, float]
             if turn:  # the first round warms up
                 seconds[side].append(time.perf_counter() - before)
     a, b = median(seconds["plain"]), median(seconds["ours"])
-    print(f"{case:20}{a:10.3f}{b:10.3f}{a / b:10.2f}{batch / b:14.0f}")
-    return {"plain_s": round(a, 3), "ours_s": round(b, 3), "ratio": round(a / b, 2)}
+    speeds, most = [gflop / s for s in (a, b)], roof * a / gflop
+    print(f"{case:20}{a:10.3f}{b:10.3f}{a / b:10.2f}{batch / b:12.0f}{speeds[0]:16.0f}{speeds[1]:8.0f}{most:8.2f}")
+    found = {"plain_s": round(a, 3), "ours_s": round(b, 3), "ratio": round(a / b, 2), "gflop": round(gflop, 1)}
+    return found | {"plain_gflop_s": round(speeds[0]), "ours_gflop_s": round(speeds[1]), "roof_ratio": round(most, 2)}
 
 
 def main() -> None:
@@ -104,8 +138,14 @@ def main() -> None:
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
     print(f"batch {chosen.batch}, width {chosen.width}, PGD-{STEPS}, {torch.get_num_threads()} threads")
-    print(f"{'':20}{'plain s':>10}{'ours s':>10}{'ratio':>10}{'images/s':>14}")
-    figures: dict[str, object] = {case: compare(case, chosen.batch, chosen.width, chosen.repeats) for case in CASES}
+    roof = speed_of_products(PRECISION)
+    print(f"a matrix product runs at {roof:.0f} GFLOP/s in {PRECISION}")
+    heads = f"{'plain s':>10}{'ours s':>10}{'ratio':>10}{'images/s':>12}{'GFLOP/s: plain':>16}{'ours':>8}{'roof':>8}"
+    print(f"{'':20}{heads}")
+    figures: dict[str, object] = {
+        case: compare(case, chosen.batch, chosen.width, chosen.repeats, roof) for case in CASES
+    }
+    figures["product_gflop_s"] = round(roof)
     figures |= {"benchmark": "training_step", "batch": chosen.batch, "width": chosen.width}
     figures["precision"] = str(PRECISION)
     figures |= {"threads": torch.get_num_threads(), "goal_ratio": 4, "load_1min": round(os.getloadavg()[0], 2)}
