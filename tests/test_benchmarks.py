@@ -13,7 +13,7 @@ import torch
 from benchmarks import evaluation, plain
 from benchmarks.evaluation import growth, quick
 from benchmarks.official import held
-from benchmarks.training_step import CASES, EPS, Ours
+from benchmarks.training_step import CASES, EPS, Ours, operations
 from robust_core.cards import Evaluation
 from robust_core.checkpoints import WEIGHTS, Checkpoint
 from robust_core.evaluation.ensemble import evaluate
@@ -41,6 +41,18 @@ def test_a_plain_step_is_our_step(case: str, monkeypatch: pytest.MonkeyPatch) ->
         assert theirs(x, y) == pytest.approx(ours(x, y), rel=1e-4)
     for (name, a), b in zip(theirs.net.named_parameters(), ours.net.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5, msg=name)
+
+
+def test_operations_are_counted_forward_and_backward() -> None:
+    conv = torch.nn.Conv2d(3, 8, 3, padding=1, bias=False)
+
+    def step(x: torch.Tensor, y: torch.Tensor) -> float:
+        loss = conv(x.requires_grad_()).square().sum()
+        torch.autograd.grad(loss, x)
+        return loss.item()
+
+    one_way = 2 * 4 * 8 * 16 * 16 * 3 * 9  # two a multiply-add: images, filters, pixels, channels, window
+    assert operations(step, torch.zeros(4, 3, 16, 16), torch.zeros(4)) == 2 * one_way
 
 
 @pytest.mark.parametrize("loop", [False, True])

@@ -16,6 +16,7 @@ ALLOWED: dict[str, set[str]] = {
     "folders": set(),
     "ranks": {"types"},
     "titles": {"types"},
+    "names": set(),
     "data": {"types", "registry", "folders"},
     "models": {"types", "registry", "ranks"},
     "frozen": {"types", "models"},
@@ -43,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {
         "types",
         "registry",
+        "names",
         "device",
         "batches",
         "folders",
@@ -69,7 +71,7 @@ ALLOWED: dict[str, set[str]] = {
         "methods",
         "training",
     },
-    "charts": {"types", "registry", "data", "models", "attacks", "evaluation", "explain", "checkpoints"},
+    "charts": {"types", "registry", "names", "data", "models", "attacks", "evaluation", "explain", "checkpoints"},
 }
 
 

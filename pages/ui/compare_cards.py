@@ -14,7 +14,6 @@ from pages.ui.frame import verbatim
 from pages.ui.memory import Memory, Progress
 from pages.ui.served import Served, serve
 from robust_core import checkpoints
-from robust_core.charts.marks import called
 from robust_core.checkpoints import CARD, Card
 from robust_core.evaluation.cost import REPEATS, Cost, cost
 from robust_core.evaluation.leaderboard import SORTS, Row, ordered, row, with_fewer_marked
@@ -22,6 +21,7 @@ from robust_core.evaluation.report import full_titles
 from robust_core.evaluation.scores import Board, Listed, Yardstick, boards, task_of, yardsticks
 from robust_core.evaluation.timings import read_cost, write_cost
 from robust_core.library.limits import read_only
+from robust_core.names import called
 from robust_core.types import UserError
 
 MOST = 6  # networks compared at once: as many as colours and dashes keep apart
@@ -114,7 +114,7 @@ def pick_board(listed: Sequence[Listed]) -> Shown:
     left = [one for one in every if method in (ANY, one.card.method)]
     left = [one for one in left if architecture in (ANY, one.card.architecture)]
     picked = {"method": method, "architecture": architecture}
-    filters = [f"{kind} {value}" for kind, value in picked.items() if value != ANY]
+    filters = [f"{kind} {called(value)}" for kind, value in picked.items() if value != ANY]
     sort, backwards = link.read("sort", ("w_robust", False), _order)
     return Shown(board=board, yardstick=stick, rows=ordered(left, sort, backwards=backwards), sort=sort,
                  backwards=backwards, every=ordered(every, "w_robust"), filters=filters,

@@ -8,7 +8,6 @@ from pages.ui.board import Cell, show_board
 from pages.ui.compare_cards import MOST, Shown, choose, measure_costs, order_by, untimed
 from pages.ui.frame import colours, verbatim
 from robust_core.cards import Figure, Tally
-from robust_core.charts.marks import called
 from robust_core.evaluation.cost import Cost
 from robust_core.evaluation.leaderboard import JUDGES, LOW_FIRST, Row, interval, ranks
 from robust_core.evaluation.measures import in_percent, percents, spaced
@@ -25,6 +24,7 @@ from robust_core.evaluation.report import (
     verdict,
 )
 from robust_core.evaluation.timings import STEADY, unsteady
+from robust_core.names import called
 
 COLUMNS = (  # key, label, help
     ("name", "network", "What was trained. A box chooses it for the questions below."),

@@ -38,9 +38,10 @@ def frame(title: str) -> None:
     link.arrive(title)
     with st.sidebar:
         st.html('<div class="brand">Robust<b>Lens</b></div>')
+        chosen = link.for_menu()
         for path, label, icon in PAGES:
             if (ROOT / path).is_file():
-                st.page_link(path, label=label, icon=icon, query_params=link.params())
+                st.page_link(path, label=label, icon=icon, query_params=chosen)
 
 
 def respelled() -> list[Route]:

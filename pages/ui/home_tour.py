@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from pages.ui import pickers
+from pages.ui import link, pickers
 from pages.ui.served import Served, Shelf
 
 BESIDE = 3
 ATTACK = {"source": "gallery", "attack": "pgd", "target": "any", "seed": "0"}
+AT_END = {link.AT: str(link.LAST)}  # wherever the film was left at the stop before
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ STOPS = (
         title="Cliff and plain",
         told="The loss around the same picture, for both networks on one scale: what makes a step so small so costly.",
         nets={"model": "standard", "versus": "pgd_at"},
-        params=ATTACK | {"closer": "surface"},
+        params=ATTACK | AT_END | {"closer": "surface"},
     ),
     Stop(
         page="5_Compare",
@@ -76,7 +77,7 @@ STOPS = (
         told="AW-Net's router guesses whether a picture was attacked and sets the filters. Watch it on one picture "
         "and on many; then attack the router itself.",
         nets={"model": "aw_net"},
-        params={"at_step": "20"},  # the end of the usual attack, wherever the first stop's film was left
+        params=AT_END,
     ),
 )
 
@@ -84,17 +85,17 @@ STOPS = (
 def tour(found: Shelf, net: Served) -> None:
     """The stops whose networks are here, numbered; none where they are too few for a story."""
     folder = net.name.rpartition("/")[0]
-    stops = [(stop, link) for stop in STOPS if (link := _link(stop, folder, found)) is not None]
+    stops = [(stop, params) for stop in STOPS if (params := _link(stop, folder, found)) is not None]
     if len(stops) < len(STOPS) / 2:
         return
     st.markdown("### A lecture, stop by stop")
     for first in range(0, len(stops), BESIDE):
         with st.container(key=f"wrap_tour_{first}"):
             columns = st.columns(BESIDE)
-        for n, (stop, link) in enumerate(stops[first : first + BESIDE]):
+        for n, (stop, params) in enumerate(stops[first : first + BESIDE]):
             with columns[n], st.container(border=True, height="stretch"):
                 label = f"**{first + n + 1} · {stop.title}**"
-                st.page_link(f"pages/{stop.page}.py", label=label, icon=stop.icon, query_params=link)
+                st.page_link(f"pages/{stop.page}.py", label=label, icon=stop.icon, query_params=params)
                 st.caption(stop.told)
     st.caption(
         "Each stop is a link with all that its page needs: bookmark it for the slides. What came out for the papers' "

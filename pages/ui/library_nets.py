@@ -17,6 +17,7 @@ from robust_core.library import bundle, shelf
 from robust_core.library.limits import read_only
 from robust_core.library.shelf import Row
 from robust_core.library.storage import told_bytes
+from robust_core.names import called
 
 TABLE = "library_nets"
 LISTED = 5  # evaluations of one checkpoint
@@ -76,7 +77,7 @@ def _table(rows: list[Row], titles: dict[str, str], chosen: int) -> None:
         {
             "Title": [titles[row.name] for row in rows],
             "Data": [card.data_name if card else "" for card in cards],
-            "Architecture": [card.architecture if card else "" for card in cards],
+            "Architecture": [called(card.architecture) if card else "" for card in cards],
             "Parameters": [card.parameters if card else None for card in cards],
             "MB": [row.size / 1e6 for row in rows],
             "Source": [row.source for row in rows],
@@ -137,8 +138,8 @@ def _facts(row: Row) -> None:
         shape = " × ".join(str(side) for side in card.image_shape)
         fits = {True: mark("fits its weights", well=True), False: mark("does not fit its weights", well=False)}
         pairs |= {
-            "Method": html.escape(card.method),
-            "Architecture": f"{html.escape(card.architecture)}, {card.parameters:,} parameters",
+            "Method": html.escape(called(card.method)),
+            "Architecture": f"{html.escape(called(card.architecture))}, {card.parameters:,} parameters",
             "Options": html.escape(options),
             "Reads": f"{shape}, {len(card.class_names)} classes",
             "Data": html.escape(card.data_name)

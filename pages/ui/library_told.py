@@ -16,7 +16,7 @@ from pages.ui.frame import colours, verbatim
 from robust_core import checkpoints
 from robust_core.cards import Evaluation
 from robust_core.data import cache_folder
-from robust_core.evaluation.measures import percents
+from robust_core.evaluation.measures import in_percent
 from robust_core.library import trash
 from robust_core.library.storage import size_of, told_bytes
 from robust_core.library.trash import TRASH, Trashed
@@ -47,10 +47,9 @@ def claim(told: str, claimed: bool) -> str:
 def evaluated(told: Evaluation) -> str:
     """An evaluation in a line: clean, worst case with its 95 % interval, attacks, images."""
     attacks = len({result.name for result in told.results})
-    clean, robust = percents(told.clean.accuracy)[0], told.figures.get("robust")
-    worst, *ends = percents(robust.value, robust.low, robust.high) if robust else percents(told.worst.accuracy)
-    within = f" [{', '.join(ends)}]" if ends else ""
-    said = f"{clean}\u00a0% clean, {worst}\u00a0%{within} worst case of {attacks} attacks"
+    robust = told.figures.get("robust")
+    worst = in_percent(robust.value, robust.low, robust.high) if robust else in_percent(told.worst.accuracy)
+    said = f"{in_percent(told.clean.accuracy)} clean, {worst} worst case of {attacks} attacks"
     return claim(f"{said}, n = {told.clean.n:,} of {told.data_name}", told.claimed)
 
 

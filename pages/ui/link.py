@@ -15,7 +15,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 T = TypeVar("T")
-_KEPT, _PAGE = "link", "link_page"
+_KEPT, _PAGE, _MENU = "link", "link_page", "link_menu"
 MOST, LISTS = 200, {"models": 2000}  # characters of a value
 AT = "at_step"  # where the film of an attack is stopped, on whichever page; left out at its end
 LAST = 10**6  # no attack has so many steps or queries
@@ -24,7 +24,8 @@ LAST = 10**6  # no attack has so many steps or queries
 def arrive(page: str) -> None:
     """Takes what the URL says, on a visitor's first run of a page; later on the URL may lag behind.
 
-    Where they have gone back or forward, what it leaves out is the default again.
+    Where they have gone back or forward, what it leaves out is the default again. A link of the menu leads to another
+    page and says nothing else: what it was drawn with may be older than what a fragment has changed since.
     """
     if st.session_state.get(_PAGE) == page and not returned():
         return
@@ -33,7 +34,11 @@ def arrive(page: str) -> None:
     if returned():
         kept.clear()
     said = {key: st.query_params[key] for key in st.query_params}
-    kept.update({key: text for key, text in said.items() if len(text) <= LISTS.get(key, MOST)})
+    if returned() or said != st.session_state.get(_MENU):
+        kept.update({key: text for key, text in said.items() if len(text) <= LISTS.get(key, MOST)})
+    elif outdated := [key for key in said if key not in kept]:
+        for key in outdated:
+            del st.query_params[key]
     _tell()
 
 
@@ -72,6 +77,12 @@ def forget(key: str) -> None:
 def params() -> dict[str, str]:
     """All values, for a link to another page."""
     return dict(_values())
+
+
+def for_menu() -> dict[str, str]:
+    """All values, as the menu's links are drawn with them."""
+    st.session_state[_MENU] = params()
+    return params()
 
 
 def at_step() -> int | None:

@@ -12,7 +12,7 @@ from pages.ui.routing_many import BATCH, rows_of
 from pages.ui.routing_nets import crafted, quick_view, route_of
 from pages.ui.served import Served, test_images
 from robust_core.attacks import ATTACKS, AttackSettings
-from robust_core.evaluation.measures import in_percent
+from robust_core.evaluation.measures import in_percent, spaced
 from robust_core.explain.adaptive import RouterTable, fitting_attacks, router_table
 
 COUNTS = (50, 100, 200, 500)
@@ -80,7 +80,7 @@ def _table_html(table: RouterTable) -> str:
     lines = []
     for row in table.rows:
         name = ATTACKS[row.attack.name].label if row.attack else "none: the images as they are"
-        types = [f"{in_percent(row.type_accuracy)}", f"{in_percent(row.p_adversarial)}"] if typed else []
+        types = [in_percent(row.type_accuracy), spaced(f"{row.p_adversarial:.1%}")] if typed else []
         cells = "".join(f"<td>{cell}</td>" for cell in (_bar(row.accuracy), *types, f"{row.moved:.3f}"))
         lines.append(f"<tr><th>{name}</th>{cells}</tr>")
     empty = "<td></td>" * (3 if typed else 1)

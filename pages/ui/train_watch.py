@@ -134,8 +134,8 @@ def _facts(run: Watched, log: Log) -> str:
     if run.recipe is not None:
         facts.append(("epoch", f"{epoch.get('epoch', 0)} of {run.recipe.schedule.epochs}", ""))
     n = f", {epoch['n']:,} held-out images" if epoch.get("n") else ""
-    facts += [("clean" + n, f"{in_percent(epoch['clean'])}", "c")] if _number(epoch.get("clean")) else []
-    facts += [("robust", f"{in_percent(epoch['robust'])}", "a")] if _number(epoch.get("robust")) else []
+    facts += [("clean" + n, in_percent(epoch["clean"]), "c")] if _number(epoch.get("clean")) else []
+    facts += [("robust", in_percent(epoch["robust"]), "a")] if _number(epoch.get("robust")) else []
     facts += [("images a second", f"{rate:,.0f}", "")] if (rate := span(last.get("images_per_second"))) else []
     if run.status == "running" and of and done >= of:
         facts.append(("last of all", "measuring", ""))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from robust_core.charts.series import Numbers, gapped, in_percents
+from robust_core.charts.series import Numbers, counted_in_percents, gapped, in_percents
 from robust_core.charts.temperatures import MANY, fitting, headline
 from robust_core.charts.theme import LIGHT, Theme, axis, figure, halo, share_axis
 from robust_core.explain.temperatures import Story
@@ -70,6 +70,7 @@ def _bars(
     known = np.isfinite(values)
     small = len(names) > MANY
     words = in_percents(values, decimals=0) if share else [f"{v:.2f}" for v in values]
+    told = counted_in_percents(values) if share else words
     chart.add_trace(
         go.Bar(
             orientation="h",
@@ -85,7 +86,7 @@ def _bars(
             textfont={"size": 10.5, "color": look.muted, "shadow": halo(look)},  # the rule of a mean may run below
             constraintext="none",
             cliponaxis=False,
-            customdata=[f"{n}, {name}: {word}" if ok else "" for n, word, ok in zip(names, words, known, strict=True)],
+            customdata=[f"{n}, {name}: {word}" if ok else "" for n, word, ok in zip(names, told, known, strict=True)],
             hovertemplate="%{customdata}<extra></extra>",
             xaxis=f"x{number}",
             yaxis=f"y{number}",

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from robust_core.charts.route_maps import FAINT, diverging
-from robust_core.charts.series import in_percents, numbers
+from robust_core.charts.series import counted_in_percents, in_percents, numbers
 from robust_core.charts.theme import LIGHT, Theme, axis, faded, figure, label, note, share_axis
 from robust_core.evaluation.measures import in_percent
 from robust_core.explain.crowd import Shares
@@ -239,7 +239,7 @@ def expert_load(
     if list(clean) != list(adversarial):
         raise UserError(f"both loads must name the same convs; got {list(clean)} and {list(adversarial)}")
     experts = max((len(numbers(share)) for share in clean.values()), default=0)
-    said = "; ".join(f"{n} {', '.join(in_percents(numbers(s), decimals=0))}" for n, s in clean.items())
+    said = "; ".join(f"{n} {', '.join(counted_in_percents(numbers(s)))}" for n, s in clean.items())
     chart = figure(
         look,
         height=84 + 40 * len(clean),

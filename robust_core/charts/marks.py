@@ -14,13 +14,6 @@ CLAIM = "as an imported card claims, not measured here"
 Interval = tuple[float, float]  # lower, upper, in [0, 1]
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "pentagon", "hexagram", "cross", "star")
-CALLED = {  # objectives and architectures as people write them; others go by the name they were registered under
-    "standard": "Standard", "adversarial": "PGD-AT", "trades": "TRADES", "ard": "ARD", "rslad": "RSLAD",
-    "fair_rslad": "Fair-RSLAD", "absld": "ABSLD", "mtard": "MTARD", "b_mtard": "B-MTARD",
-    "residual": "residual net", "aw_net": "AW-Net", "moe": "MoE", "resnet18": "ResNet-18", "resnet56": "ResNet-56",
-    "preact_resnet18": "PreActResNet-18", "mobilenet_v2": "MobileNetV2", "wrn_34_10": "WideResNet-34-10",
-    "aw_resnet18": "AW-Net over ResNet-18", "aw_mobilenet_v2": "AW-Net over MobileNetV2",
-}  # fmt: skip
 OBJECTIVES = ("adversarial", "standard", "trades", "mtard", "b_mtard", "absld", "rslad", "fair_rslad", "ard")
 
 
@@ -51,11 +44,6 @@ class Checkpoint:
     @property
     def w_robust(self) -> float:
         return (self.clean + self.robust) / 2
-
-
-def called(name: str) -> str:
-    """An objective or an architecture, by the name it has among people."""
-    return CALLED.get(name, name)
 
 
 def method_colour(method: str, look: Theme) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from robust_core.charts.series import Numbers, gapped, in_percents
+from robust_core.charts.series import Numbers, counted_in_percents, gapped
 from robust_core.charts.temperatures import headline
 from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, mixed, note, share_axis
 from robust_core.evaluation.measures import in_percent
@@ -42,8 +42,8 @@ def fairness(
             who = [label(class_names[k]) if 0 <= k < len(class_names) else "" for k in which]
             mean = told.clean if kind == "clean" else told.robust
             pale = mixed(colour, look.page, 0.55)
-            of_all = [f"all classes {share}" for share in in_percents(mean)]
-            of_worst = [f"worst class, {w} {share}" for w, share in zip(who, in_percents(low), strict=True)]
+            of_all = [f"all classes {share}" for share in counted_in_percents(mean)]
+            of_worst = [f"worst class, {w} {share}" for w, share in zip(who, counted_in_percents(low), strict=True)]
             _curve(chart, "", name, told, mean, pale, dash, of_all, False)
             _curve(chart, "", name, told, low, colour, dash, of_worst, True)
             _curve(chart, "2", name, told, spread, colour, dash, [f"NSD {v:.3f}" for v in spread], False)

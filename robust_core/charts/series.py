@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from robust_core.evaluation.measures import spaced
+from robust_core.evaluation.measures import in_percent, spaced
 
 Numbers = NDArray[np.float64]
 
@@ -19,7 +19,12 @@ def gapped(values: Numbers) -> list[float | None]:
     return [float(v) if np.isfinite(v) else None for v in values]
 
 
+def counted_in_percents(values: Numbers) -> list[str]:
+    """Shares of images, each as `in_percent` writes it: never 0 or 100 where it is not; "" for a gap."""
+    return [in_percent(float(v)) if np.isfinite(v) else "" for v in values]
+
+
 def in_percents(values: Numbers, *, decimals: int = 1) -> list[str]:
-    """Shares in percent with the space of `in_percent`, which no format of Plotly's has; "" for a gap. All with the
-    same decimals: unlike a count's, a softmax's 0.999999 says no more than 100."""
+    """Probabilities in percent with the space of `in_percent`, which no format of Plotly's has; "" for a gap. All with
+    the same decimals: unlike a count's, a softmax's 0.999999 says no more than 100."""
     return [spaced(f"{v:.{decimals}%}") if np.isfinite(v) else "" for v in values]

@@ -109,7 +109,7 @@ def soft_label_curves(
             )
         )  # fmt: skip
         across = axis(look, "τ", domain=[left, left + 0.3], anchor=f"y{number}", showgrid=False, nticks=6)
-        up = axis(look, tickformat=".2f", nticks=4, rangemode="tozero") if n else _up_to(float(np.nanmax(values)), look)
+        up = axis(look, tickformat=".2f", nticks=4, rangemode="tozero") if n else _up_to(values, look)
         up |= {"anchor": f"x{number}"}
         chart.update_layout({f"xaxis{number}": across, f"yaxis{number}": up})
         headline(chart, title, left, look)
@@ -125,9 +125,9 @@ def soft_label_curves(
     return chart
 
 
-def _up_to(top: float, look: Theme) -> dict[str, Any]:
-    """An axis of shares from 0 to a little above the largest."""
-    top = 1.06 * top or 1.0
+def _up_to(values: Numbers, look: Theme) -> dict[str, Any]:
+    """An axis of shares from 0 to a little above the largest; to 1 where there is none."""
+    top = 1.06 * float(values[np.isfinite(values)].max(initial=0.0)) or 1.0
     return share_axis(look, at=round_shares(0.0, top, 4), range=[0, top])
 
 

@@ -13,7 +13,6 @@ from robust_core.charts.marks import (
     Checkpoint,
     Interval,
     architecture_symbol,
-    called,
     marker,
     method_colour,
     name_beside,
@@ -22,6 +21,7 @@ from robust_core.charts.marks import (
 )
 from robust_core.charts.theme import LIGHT, Theme, figure, label, note, round_shares, share_axis
 from robust_core.evaluation.measures import in_percent
+from robust_core.names import called
 
 
 def tradeoff(

@@ -14,6 +14,7 @@ from robust_core.cards import Figure, Tally
 from robust_core.evaluation.leaderboard import JUDGES, Row, interval, ranks
 from robust_core.evaluation.measures import in_percent, spaced
 from robust_core.evaluation.scores import Board, Yardstick
+from robust_core.names import called
 
 MISSING = "not measured"
 UNCHECKED = "not checked"
@@ -140,7 +141,8 @@ def lines(rows: Sequence[Row], sort: str = "w_robust") -> list[list[str]]:
         spread = MISSING if robust is None else in_numbers(ends["nsd"]) if "nsd" in ends else "not defined"
         found.append(
             [
-                str(placed.get(row.name, "–")), titles[row.name], row.card.method, row.card.architecture,
+                str(placed.get(row.name, "–")), titles[row.name],
+                called(row.card.method), called(row.card.architecture),
                 share(row.clean), share(robust),
                 MISSING if row.w_interval is None else figure_in_percent(row.w_interval),
                 worst, spread, f"{robust.n:,}" if robust else "–", checked(row), f"{row.card.parameters:,}",

@@ -83,6 +83,28 @@ def test_a_link_repeats_the_step(routed, chromium, page):
     assert step(page) == 20
 
 
+@pytest.mark.parametrize("where", ["Routing", "Perturb"])
+def test_a_film_that_a_link_opened_is_told_at_its_end_at_once(routed, page, where):
+    page.goto(f"{routed}/{where}?model={NAME}&at_step=18")
+    holder = page.locator(".routes, .player").first
+    until(lambda: holder.get_attribute("data-step") == "18")
+    page.get_by_role("button", name="to the end").click()  # the first that is heard of this film
+    until(lambda: "at_step" not in address(page))
+
+
+def test_a_film_at_rest_runs_its_own_part_of_the_page_alone(routed, page):
+    heard: list[object] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: heard.append(frame)))
+    page.goto(f"{routed}/Routing?model={NAME}")
+    ready(page)
+    page.wait_for_timeout(1000)
+    whole = len(heard)
+    page.get_by_role("slider", name="step of the attack").press("ArrowLeft")
+    until_address(page, "at_step=19")
+    page.wait_for_timeout(1000)
+    assert 0 < len(heard) - whole < whole / 3
+
+
 def test_a_cell_opens_its_filter_by_mouse_and_by_keyboard(routed, page):
     page.goto(f"{routed}/Routing?model={NAME}&order=index")
     ready(page)

@@ -11,12 +11,16 @@ import plotly.graph_objects as go
 
 
 def sent(chart: go.Figure) -> dict[str, Any]:
-    """The figure as it goes over the wire; refuses NaN and infinity, which no browser parses."""
+    """The figure as it goes over the wire; refuses NaN and infinity, which no browser parses, and a tip with a point
+    that it has no words for."""
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} in the figure")
 
     read: dict[str, Any] = json.loads(chart.to_json(), parse_constant=refuse)
+    for trace in read["data"]:
+        if "%{hovertext}" in trace.get("hovertemplate", ""):
+            assert len(trace["hovertext"]) == len(values(trace["x"])), trace["hovertemplate"]
     return read
 
 

@@ -76,7 +76,7 @@ def test_class_means_put_the_filter_first_that_tells_classes_apart():
 def test_load_is_drawn_for_both_types_and_a_misfit_is_refused():
     chart = expert_load({"a": [0.25, 0.75]}, {"a": [1.0, 0.0]})
     assert [values(bar["x"]) for bar in sent(chart)["data"]] == [[0.25, 1.0], [0.75, 0.0]]
-    assert "25\u00a0%, 75\u00a0%" in alt(chart)
+    assert "25.0\u00a0%, 75.0\u00a0%" in alt(chart)
     with pytest.raises(UserError, match="same convs"):
         expert_load({"a": [1.0]}, {"b": [1.0]})
 

@@ -221,6 +221,14 @@ def test_curves_over_tau_mark_where_one_is() -> None:
     sent(chart)
 
 
+def test_curves_of_no_numbers_are_gaps_on_the_usual_axis() -> None:
+    grid = soft_labels(torch.full((2,), torch.nan), torch.zeros(2), [0.5, 1.0, 2.0])
+    chart = charts.soft_label_curves(grid, true=0, current=1.0)
+    assert values(chart.data[0].y) == [None] * 3
+    assert list(chart.layout.yaxis.range) == [0, 1]
+    sent(chart)
+
+
 def test_gains_colour_only_what_is_sure() -> None:
     labels = torch.arange(2).repeat_interleave(50)
     a, b = torch.zeros(100) > 0, (torch.arange(100) < 40) | (torch.arange(100) == 99)

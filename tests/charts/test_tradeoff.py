@@ -11,9 +11,9 @@ import pytest
 
 from robust_core.charts import DARK, LIGHT, Checkpoint, alt, tradeoff
 from robust_core.charts.labels import Box, place_labels
-from robust_core.charts.marks import CALLED
 from robust_core.methods import OBJECTIVES
 from robust_core.models import ARCHITECTURES
+from robust_core.names import CALLED
 from tests.charts.reading import sent, words
 
 POINTS = [

@@ -118,7 +118,7 @@ def test_boards_are_of_one_budget_and_filters_leave_the_rest_out(open_page, zoo)
     app.selectbox(key="w_architecture").set_value("aw_net").run()
     assert list(rows(app)) == ["AW-Net"]
     assert "2 more filtered out" in said(app)
-    assert "Ranked by W-Robust, filtered to architecture aw_net" in said(app)
+    assert "Ranked by W-Robust, filtered to architecture AW-Net" in said(app)
     app.selectbox(key="w_method").set_value("standard").run()
     assert board(app) is None
     assert "No network here has this method" in said(app)

@@ -54,6 +54,43 @@ def test_names_and_titles_but_nothing_else():
     assert parse("pgd-at") is None
 
 
+def _two_pages():
+    """A page with its menu. What a fragment changes since the menu was drawn stands in the session."""
+    import streamlit as st
+
+    from pages.ui import link
+
+    link.arrive(st.session_state.get("on", "first"))
+    link.for_menu()
+
+
+def said(app):
+    """The address; what a test wrote is text there, what a page wrote may be a list of one."""
+    return {key: text if isinstance(text, str) else text[0] for key, text in app.query_params.items()}
+
+
+def test_a_link_of_the_menu_takes_nothing_back_that_a_fragment_has_changed():
+    app = AppTest.from_function(_two_pages)
+    app.query_params |= {"filter": "a:1", "at_step": "5"}
+    app.run()
+    app.session_state["link"]["filter"] = "b:2"  # another cell, and the film at its end
+    del app.session_state["link"]["at_step"]
+    app.session_state["on"] = "second"
+    app.run()  # the address is the one the menu was drawn with
+    assert said(app) == {"filter": "b:2"}
+
+
+def test_any_other_link_says_what_it_says():
+    app = AppTest.from_function(_two_pages)
+    app.query_params["filter"] = "a:1"
+    app.run()
+    app.session_state["link"]["filter"] = "b:2"
+    app.session_state["on"] = "second"
+    app.query_params |= {"filter": "a:1", "index": "3"}
+    app.run()
+    assert said(app) == {"filter": "a:1", "index": "3"}
+
+
 def test_what_is_done_to_an_outdated_list_is_not_taken():
     app = AppTest.from_function(_page_with_a_list).run()
     app.multiselect[0].set_value(["a", "b"]).run()

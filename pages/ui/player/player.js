@@ -29,6 +29,7 @@ const frameAt = (index, tick) => Math.max(0, index.findLastIndex((at) => at <= t
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 
 const REST = 500; // ms without a move, after which the server hears of the step
+const END = -1; // told in place of the last step: a null would not be told where nothing was told before
 
 function picture(aspect) {
   const canvas = el("canvas", { role: "img" });
@@ -164,7 +165,7 @@ function makePanel(panel, ticks, seek) {
   } };
 }
 
-// tell: says, once the film rests, at which step; null at its end.
+// tell: says, once the film rests, at which step, or END.
 function create(root, tell) {
   let data = null, lanes = [], panels = [], at = null, timer = null, version = 0, shape = "", known = "", rest = null, said;
   const range = el("input", { type: "range", min: 0, step: 1, "aria-label": "step of the attack" });
@@ -187,7 +188,7 @@ function create(root, tell) {
     root.dataset.step = at;
   };
   const settle = () => {
-    const now = at >= last() ? null : data.ticks[at];
+    const now = at >= last() ? END : data.ticks[at];
     if (now !== said) tell((said = now));
   };
   const go = (to) => {
@@ -232,8 +233,8 @@ function create(root, tell) {
     }
     if (mine !== version) return; // a newer answer came in while these pictures were decoded
     if (at === null) { // a link may say at which step
-      said = next.step;
-      at = said === null ? Infinity : frameAt(next.ticks, said);
+      said = next.step ?? END;
+      at = said === END ? Infinity : frameAt(next.ticks, said);
     }
     const atEnd = at >= (data ?? next).ticks.length - 1;
     stop();

@@ -22,6 +22,7 @@ const button = (name, label, act) => {
   return node;
 };
 const REST = 500; // ms without a move, after which the server hears of the step
+const END = -1; // told in place of the last step: a null would not be told where nothing was told before
 const frameAt = (index, step) => Math.max(0, index.findLastIndex((at) => at <= step));
 const percent = (p) => (p >= 0.9995 ? "100\u00a0%" : `${(100 * p).toFixed(1)}\u00a0%`);
 const short = (v) => (v === null ? "—" : Math.abs(v) >= 10 ? v.toFixed(1) : Math.abs(v) >= 0.095 ? v.toFixed(2) : v.toFixed(3));
@@ -68,7 +69,7 @@ function curve(title, values, { index, was = null, range = null, zero = false, l
   return { node, draw(i) { cursor.style.left = `${x(index[i])}%`; value.textContent = values[i] === null ? "—" : show(values[i]); } };
 }
 
-// tell: says, once the film rests, at which step; null at its end.
+// tell: says, once the film rests, at which step, or END.
 function create(root, trigger, tell) {
   let data = null, at = null, timer = null, version = 0, known = "", rest = null, said, rows = [], curves = [], images = null, wrap = wrapAt(root.clientWidth);
   const cellsOf = (conv) => cells(conv, data.kind === "experts", wrap);
@@ -80,7 +81,7 @@ function create(root, trigger, tell) {
   const range = el("input", { type: "range", min: 0, step: 1, "aria-label": "step of the attack" }), output = el("output");
   const last = () => data.index.length - 1;
   const settle = () => {
-    const now = at >= last() ? null : data.index[at];
+    const now = at >= last() ? END : data.index[at];
     if (now !== said) tell((said = now));
   };
   const go = (to) => {
@@ -220,8 +221,8 @@ function create(root, trigger, tell) {
     const mine = ++version, loaded = await Promise.all([load(next.clean), load(next.adv)]);
     if (mine !== version) return;
     if (at === null) { // a link may say at which step
-      said = next.step;
-      at = said === null ? Infinity : frameAt(next.index, said);
+      said = next.step ?? END;
+      at = said === END ? Infinity : frameAt(next.index, said);
     }
     const atEnd = at >= (data ?? next).index.length - 1;
     stop();
