@@ -38,7 +38,9 @@ class RouteTraining(BaseModel):
 
     train_mix: "hard" runs BN_clean on clean and BN_adversarial on adversarial batches (the paper's figure); "soft"
     trains as it is used at inference; "random" draws the adversarial share per image, so that every mixture an
-    attacker can reach has been trained. skew: 1 draws it uniformly, larger draws it nearer to the image's own type.
+    attacker can reach has been trained. "soft" without a type loss leaves P(type) at ½ for good: both halves begin
+    alike, neither is better for any image, and so they stay alike; what acts then are the signals.
+    skew: 1 draws the random share uniformly, larger draws it nearer to the image's own type.
     inner_attack: the path the inner attack takes: "soft" through the router, "adv" with BN_adversarial forced,
     "both" by turns. evade: λ by which a soft inner attack also wants to be taken for clean: it climbs its loss +
     λ·log P(clean), so that the router learns from attacks that know it; ours. type_weight: λ_type. Nearest to the

@@ -181,6 +181,31 @@ def test_what_each_mix_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert share[300:].min() < 0.5  # every mixture is met under both types
 
 
+def test_soft_without_a_type_loss_never_tells_the_halves_apart() -> None:
+    """Both begin alike: whatever the mixture, no image is better off, so P(type) stays where it is."""
+
+    def taught(type_weight: float) -> AWNet:
+        net = build("aw_net", in_channels=1, num_classes=10, seed=0, **TINY).train()
+        student = Learner(net, ATTACK, RouteTraining(train_mix="soft", type_weight=type_weight))
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        for step in range(3):
+            (
+                make("adversarial", clean_weight=0.5).loss(student, batch(step=step)) | student.take_terms()
+            ).total.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        assert isinstance(net, AWNet)
+        return net
+
+    alone, told = taught(0.0), taught(1.0)
+    x = batch().x
+    assert torch.equal(alone.router(x).p_type, torch.full((6, 2), 0.5))
+    norm = alone.backbone.bn1
+    torch.testing.assert_close(norm.clean.weight, norm.adversarial.weight, rtol=0, atol=1e-7)
+    assert not torch.equal(told.router(x).p_type, torch.full((6, 2), 0.5))
+    assert any(bool((signal != 1).any()) for signal in alone.router(x).signals.values())  # these do learn
+
+
 def test_noise_of_clean_images_is_not_that_of_the_adversarial_ones() -> None:
     """Else the shares of a pair would always add up to one."""
     now, types = batch(), torch.arange(2).repeat_interleave(6)
