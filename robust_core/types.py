@@ -161,7 +161,8 @@ class Classifier(nn.Module):
 
     in_channels: int
     num_classes: int
-    typed: bool = False  # does it tell clean from adversarial images, and mix its norms by that?
+    typed: bool = False  # does it tell clean from adversarial images?
+    mixes: bool = False  # does it mix its norms by that?
 
     def trace(self, x: Float[Tensor, "n c h w"], *, routing: Routing | None = None) -> Trace:
         """One pass with its named stages and its route. Raises UserError where `routing` does not fit the network."""

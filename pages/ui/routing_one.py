@@ -60,13 +60,13 @@ def _maps(net: Served, subject: Subject, way: Way) -> None:
         dark=look().name == "dark",
     )
     show_way(packed, lambda text: link.write("filter", text), step=link.at_step(), on_step=link.rest_at, key="routes")
-    st.caption(_told(way, subject, order, experts))
+    st.caption(_told(way, subject, order, experts, net.net.mixes))
     if picked is not None:
         with guarded("This filter cannot be shown"):
             _filter_panel(net, subject, way, *picked)
 
 
-def _told(way: Way, subject: Subject, order: str, experts: bool) -> str:
+def _told(way: Way, subject: Subject, order: str, experts: bool, mixes: bool) -> str:
     cell = (
         "A cell is an expert, full green at probability 1"
         if experts
@@ -79,6 +79,8 @@ def _told(way: Way, subject: Subject, order: str, experts: bool) -> str:
         else f"Signals part in the first block with a conv of mean "
         f"|Δω| > {PARTED:g} (the line in the bars; that threshold is ours)"
     )
+    if way.route.p_type is not None and not mixes:
+        parted += "; P(type) is told and decides nothing: this network has one batch norm"
     return f"{cell}. {parted}. {way.settings.describe()}. Picture: {subject.origin}. Click a cell to look at it alone."
 
 

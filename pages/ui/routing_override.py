@@ -36,7 +36,7 @@ COUNTS = (64, 128, 256, 512, 1000)
 def overrides(net: Served, subject: Subject, chosen: Chosen, way: Way) -> None:
     """Controls, the one picture under them, and many."""
     route = route_of(net)
-    wanted = _pick_experts(route) if route.experts else _pick(route)
+    wanted = _pick_experts(route) if route.experts else _pick(route, net.net.mixes)
     one = alone(way, net.card.class_names)
     with guarded("This override"):
         means = None
@@ -48,12 +48,12 @@ def overrides(net: Served, subject: Subject, chosen: Chosen, way: Way) -> None:
         _many(net, chosen, wanted)
 
 
-def _pick(route: Route) -> Override:
+def _pick(route: Route, mixes: bool) -> Override:
     with st.container(key="wrap_override"):
-        left, right = st.columns([2, 3], gap="large")
+        left, right = st.columns([2, 3], gap="large") if mixes else 2 * [st.container()]
     p_type: str | float | None = None
     with left:
-        if route.p_type is not None:
+        if mixes:
             path = link.segments("Batch norm", PATHS, "path", "own")
             p_type = None if path == "own" else path
             if path == "between":

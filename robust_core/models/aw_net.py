@@ -91,8 +91,9 @@ class AWNet(Classifier):
     """A residual net, or a MobileNetV2, under a router's control.
 
     backbone: the static twin's class; width, blocks, stem_stride, mean, std: its options. mix: "full", "affine"
-    (MixBN), or "none": one plain batch norm, so that signals act alone. signals: False leaves MixBN alone. regulate:
-    the convs to give a signal, by any part of their names ("layer3", "conv2"); none named is all. The rest: Router's.
+    (MixBN), or "none": one plain batch norm, so that signals act alone and P(type) is only told. signals: False leaves
+    MixBN alone. regulate: the convs to give a signal, by any part of their names ("layer3", "conv2"); none named is
+    all. The rest: Router's.
     Raises UserError for an unknown mix, and in `trace` for a routing that does not fit.
     """
 
@@ -123,7 +124,7 @@ class AWNet(Classifier):
         super().__init__()
         if mix not in ("full", "affine", "none"):
             raise UserError(f"unknown mix {mix!r}; known: full, affine, none")
-        self.in_channels, self.num_classes = in_channels, num_classes
+        self.in_channels, self.num_classes, self.mixes = in_channels, num_classes, mix != "none"
         norm = nn.BatchNorm2d if mix == "none" else partial(MixBN, mix=mix)
         # The backbone first: from one seed it draws the very weights its static twin draws.
         self.backbone = backbone(

@@ -25,8 +25,7 @@ def fitting_teachers(recipe: Recipe, train: ImageSet, device: torch.device) -> d
 def _refuse_a_norm_that_nothing_trains(recipe: Recipe, train: ImageSet) -> None:
     """With batches of one type alone, hard routes would leave the other type's batch norm as it was born."""
     shown = make(recipe.objective.name, **recipe.objective.options).types
-    mixes = recipe.model.options.get("mix", "full") != "none" and bare_network(recipe, train).typed
-    if mixes and len(shown) == 1 and recipe.route.train_mix == "hard":
+    if bare_network(recipe, train).mixes and len(shown) == 1 and recipe.route.train_mix == "hard":
         raise UserError(
             f"objective {recipe.objective.name!r} shows this network {shown[0]} batches alone, and route.train_mix = "
             "'hard' would leave the batch norm of the other type untrained: take 'random' or 'soft', or an objective "

@@ -224,7 +224,7 @@ def test_open_choices_are_options(options: dict[str, object], images: torch.Tens
     net = lived_in(aw_net(**options)).train()
     seen = net.trace(images)
     assert bool(seen.route.signals) == options.get("signals", True)
-    assert any(isinstance(m, MixBN) for m in net.modules()) == (options.get("mix") != "none")
+    assert any(isinstance(m, MixBN) for m in net.modules()) == (options.get("mix") != "none") == net.mixes
     norms = [m for m in net.router.modules() if isinstance(m, (nn.GroupNorm, nn.BatchNorm2d))]
     assert {type(m) for m in norms} == {
         "batch": {nn.BatchNorm2d}, "none": set()

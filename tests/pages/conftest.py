@@ -24,13 +24,13 @@ NETS = {  # name → title, method, architecture, clean and robust of 100
 }
 
 
-def make_zoo(root: Path) -> Path:
+def make_zoo(root: Path, **more: object) -> Path:
     """Three untrained networks with cards whose figures are made up: what the pages show of them is what is tested."""
     images = data.load("fashion_mnist_small").test
     for seed, (name, (title, method, architecture, clean, robust)) in enumerate(NETS.items()):
         folder = root / "fashion_mnist" / name
         folder.mkdir(parents=True)
-        options = {"width": 4, "blocks": [1, 1, 1], "stem_stride": 2}
+        options = {"width": 4, "blocks": [1, 1, 1], "stem_stride": 2} | more
         net = build(architecture, in_channels=1, num_classes=10, seed=seed, **options)
         write_tensors(folder / WEIGHTS, net.state_dict())
         pgd = AttackSettings(name="pgd", eps=0.1, steps=20)

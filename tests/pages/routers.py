@@ -30,6 +30,14 @@ def routers(zoo, tmp_path, monkeypatch, request):
             stir(zoo / name)
 
 
+def with_one_norm(zoo, monkeypatch):
+    """Puts an AW-Net in its place whose router tells the types and mixes nothing by them."""
+    monkeypatch.setattr(conftest, "NETS", {"aw_net": ("AW-Net", "adversarial", "aw_net", 85, 70)})
+    shutil.rmtree(zoo / AW)
+    conftest.make_zoo(zoo, mix="none")
+    stir(zoo / AW)
+
+
 def stir(folder):
     """Noise on the router's heads, two batch norms that differ, and a card that fits."""
     tensors = load_file(folder / WEIGHTS)

@@ -13,7 +13,21 @@ from PIL import Image
 from pages.ui import routes
 from robust_core.charts import FAINT
 from robust_core.types import Route
-from tests.pages.routers import AW, MOE, QUICK, ROUTING, captions, charts, component, healthy, held, html, maps, routers  # noqa: F401
+from tests.pages.routers import (
+    AW,
+    MOE,
+    QUICK,
+    ROUTING,
+    captions,
+    charts,
+    component,
+    healthy,
+    held,
+    html,
+    maps,
+    routers,  # noqa: F401
+    with_one_norm,
+)
 
 
 def test_the_route_is_on_screen_with_no_button_pressed_and_a_router_is_chosen(open_page):
@@ -92,6 +106,16 @@ def test_nothing_is_held_at_first_and_nothing_is_computed_over_many(open_page):
     app = open_page(ROUTING, **QUICK)
     assert len(held(app)) == 1
     assert "Nothing is held yet" in captions(app)
+
+
+def test_where_nothing_is_mixed_no_batch_norm_is_offered(open_page, zoo, monkeypatch):
+    with_one_norm(zoo, monkeypatch)
+    app = healthy(open_page(ROUTING, path="clean", **QUICK))
+    assert "w_path" not in [group.key for group in app.get("button_group")]
+    assert "Nothing is held yet" in captions(app)
+    assert "P(type) is told and decides nothing: this network has one batch norm" in captions(app)
+    app.selectbox(key="w_signals").set_value("ones").run()
+    assert "signals of 1" in captions(app)
 
 
 @pytest.mark.parametrize(
