@@ -32,7 +32,8 @@ def _aw_net(subject: Subject, films: Films) -> None:
         "#### AW-Net\nA router reads the picture and turns each filter up or down for it. It also guesses whether "
         "the picture is clean or attacked, and mixes two batch norms accordingly."
     )
-    routed = next(((net, film) for net, film in films if film.p_adversarial is not None), None)
+    told = [(net, film) for net, film in films if film.p_adversarial is not None]
+    routed = next((one for one in told if one[0].net.mixes), told[0] if told else None)
     if routed is None:
         st.caption(
             "No routed network here yet: `python -m robust_core train recipes/zoo/fashion_mnist_aw_net.toml` makes one."
@@ -42,8 +43,8 @@ def _aw_net(subject: Subject, films: Films) -> None:
     before, after = film.clean_p_adversarial or 0.0, float(film.p_adversarial[-1])
     st.html(_bars("P(type = adversarial)", [("clean", before, "var(--c)"), ("attacked", after, "var(--a)")]))
     moved = after - before
-    told = "tells the two apart" if moved > 0.2 else "is misled" if moved < -0.2 else "hardly sees a difference"
-    st.caption(f"{verbatim(net.title)} on this one picture: under PGD not aimed at the router, it {told}.")
+    verdict = "tells the two apart" if moved > 0.2 else "is misled" if moved < -0.2 else "hardly sees a difference"
+    st.caption(f"{verbatim(net.title)} on this one picture: under PGD not aimed at the router, it {verdict}.")
     st.page_link("pages/2_Routing.py", label="See its route, and what many pictures say", icon=":material/alt_route:",
                  query_params=link.params() | {"model": net.name})  # fmt: skip
 

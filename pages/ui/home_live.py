@@ -41,7 +41,10 @@ def films(found: Shelf, net: Served, subject: Subject) -> list[tuple[Served, Fil
     """The attack on the picture by the chosen network and some others on its task, the most accurate first."""
     others = [other for other in found.nets.values() if pickers.same_task(other, net) and other.name != net.name]
     # The plain one falls where the others hold, and of a routed one there is a card below.
-    others.sort(key=lambda n: (not n.name.endswith(f"/{pickers.PLAIN}"), not n.net.typed, n.card.imported))
+    leaf = {other.name: other.name.rpartition("/")[2] for other in others}
+    others.sort(
+        key=lambda n: (leaf[n.name] != pickers.PLAIN, leaf[n.name] != pickers.MIXED, not n.net.typed, n.card.imported)
+    )
     settings = attack_of(net)
     nets = sorted([net, *others][:SHOWN], key=lambda n: -(n.card.clean.accuracy if n.card.clean else 0))
     return [(n, served.film(n, subject, settings, None)) for n in nets]

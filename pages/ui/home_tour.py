@@ -74,8 +74,8 @@ STOPS = (
         page="2_Routing",
         icon=":material/alt_route:",
         title="A network that looks first",
-        told="AW-Net's router guesses whether a picture was attacked and sets the filters. Watch it on one picture "
-        "and on many; then attack the router itself.",
+        told="AW-Net's router sets the filters for each picture, and guesses whether it was attacked. Watch both on "
+        "one picture and on many; then attack the router itself.",
         nets={"model": "aw_net"},
         params=AT_END,
     ),

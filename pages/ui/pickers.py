@@ -16,6 +16,7 @@ from robust_core.types import ImageSet
 # What says most at first sight, where it is there: a hardened network, a plain one, a picture on which they part.
 PREFERRED = ("pgd_at", "pgd_at_mixed", "aw_net")
 PLAIN = "standard"
+MIXED = "aw_net_mixed"  # its router tells the types, and its batch norms follow
 FIRST_IMAGE = {1: 9, 3: 4}  # by channels
 _TASK = "w_task"
 

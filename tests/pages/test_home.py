@@ -14,6 +14,7 @@ from pages.ui.home_tour import STOPS
 from pages.ui.home_tradeoff import wilson
 from robust_core.checkpoints import CARD
 from tests.pages.reading import PERTURB, player
+from tests.pages.routers import AW, with_one_norm
 
 ZOO = Path(__file__).resolve().parents[2] / "checkpoints"
 
@@ -172,6 +173,17 @@ def test_many_networks_do_not_push_the_routed_one_out_of_its_card(open_page, zoo
     shown = texts(open_page())
     assert "P(type = adversarial)" in shown
     assert "No routed network here yet" not in shown
+
+
+def test_the_card_of_the_router_is_of_one_whose_guess_decides(open_page, zoo, monkeypatch):
+    mixed = zoo / "fashion_mnist/aw_net_mixed"
+    shutil.copytree(zoo / AW, mixed)
+    card = json.loads((mixed / CARD).read_text())
+    (mixed / CARD).write_text(json.dumps(card | {"title": "Mixed by type"}))
+    with_one_norm(zoo, monkeypatch)
+    shown = texts(open_page(model=AW))
+    assert "Mixed by type on this one picture" in shown
+    assert "AW-Net on this one picture" not in shown
 
 
 def test_charts_can_be_taken_along_as_pictures(open_page):
