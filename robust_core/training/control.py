@@ -56,7 +56,8 @@ def runs(also: Path | None = None) -> list[Seen]:
 
 def find(run: str | Path) -> Path:
     """The folder of a run. Raises UserError where there is none."""
-    for folder in (runs_folder() / run, Path(run)):
+    # `list` and the pages put "runs/" before the name, so that it is told from a checkpoint's.
+    for folder in (runs_folder() / run, Path(run), runs_folder() / str(run).removeprefix("runs/")):
         if (folder / RECIPE).is_file():
             return folder
     names = [folder.relative_to(runs_folder()).as_posix() for folder in run_folders(runs_folder())]
@@ -210,6 +211,6 @@ def _below_runs(folder: Path) -> Path:
     if root.resolve() not in folder.resolve().parents or len(folder.resolve().relative_to(root.resolve()).parts) > 2:
         raise UserError(
             f"runs in the background live in {root} or one folder deeper; {folder} does not: "
-            "set ROBUSTLENS_RUNS, or train it in the foreground"
+            f"give --to as {root / folder.name}, set ROBUSTLENS_RUNS, or train it in the foreground"
         )
     return root / folder.resolve().relative_to(root.resolve())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -164,7 +164,20 @@ def parse_recipe(text: str, *, overrides: dict[str, Any] | None = None) -> Recip
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
-        raise UserError("\n".join(_sentence(e) for e in error.errors())) from error
+        raise UserError(
+            "\n".join([*(_sentence(e) for e in error.errors()), *_left_over(tree, overrides or {})])
+        ) from error
+
+
+def _left_over(tree: dict[str, Any], overrides: Mapping[str, Any]) -> Iterator[str]:
+    """Whoever names another objective or architecture still has the options of the recipe's own."""
+    for part, name in (("objective", "name"), ("model", "architecture")):
+        named = tree.get(part)
+        given = named.get("options") if isinstance(named, dict) else None
+        asked = any(key.startswith(f"{part}.options") for key in overrides)
+        if f"{part}.{name}" in overrides and isinstance(given, dict) and given and not asked:
+            kept = ", ".join(given)
+            yield f"{part}.options are still the recipe's: {kept}; --set {part}.options={{}} leaves them out"
 
 
 def read_recipe(path: Path, *, overrides: dict[str, Any] | None = None) -> Recipe:

@@ -53,7 +53,9 @@ class Run:
         return run
 
     def _refuse_a_second(self) -> None:
-        if any((self.folder / name).exists() for name in (RECIPE, WEIGHTS, CARD)):
+        if (self.folder / CARD).exists():
+            raise UserError(f"{self.folder} already holds a run that is finished; choose another folder with --to")
+        if any((self.folder / name).exists() for name in (RECIPE, WEIGHTS)):
             raise UserError(f"{self.folder} already holds a run; resume it, or choose another folder with --to")
 
     @property

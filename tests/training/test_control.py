@@ -103,12 +103,15 @@ def test_a_device_that_is_not_here_and_a_folder_elsewhere_are_refused(
 ) -> None:
     with pytest.raises(UserError, match="this machine has"):
         control.start(recipe, device="tpu")
-    with pytest.raises(UserError, match="runs in the background live in"):
+    with pytest.raises(
+        UserError, match=f"runs in the background live in .*: give --to as {runs_folder() / 'elsewhere'}"
+    ):
         control.start(recipe, to=tmp_path / "elsewhere")
     folder = control.start(recipe, to=runs_folder() / "group" / "mine")
     with pytest.raises(UserError, match="already holds a run"):
         control.start(recipe, to=folder)
     assert statuses() == {"group/mine": "running"}
+    assert control.find("group/mine") == control.find("runs/group/mine") == folder
 
 
 def test_a_run_deleted_while_it_is_watched_is_just_gone(pretended: Pretended, recipe: Recipe) -> None:

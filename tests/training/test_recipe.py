@@ -126,6 +126,17 @@ def test_eps_may_be_a_fraction() -> None:
     assert parse_recipe('title = "x"\n[attack]\nname = "pgd"\neps = "8/255"').attack.eps == 8 / 255
 
 
+def test_options_that_stay_behind_another_name_are_told() -> None:
+    text = 'title = "x"\n[objective]\nname = "adversarial"\noptions = { clean_weight = 0.3 }'
+    told = r"unknown option .*clean_weight(.|\n)*objective.options are still the recipe's: clean_weight; --set obj"
+    with pytest.raises(UserError, match=told):
+        parse_recipe(text, overrides={"objective.name": "trades"})
+    assert parse_recipe(text, overrides={"objective.name": "trades", "objective.options": {}}).objective.options == {}
+    with pytest.raises(UserError) as given:  # what the visitor wrote is nobody else's
+        parse_recipe(text, overrides={"objective.name": "trades", "objective.options.clean_weight": 0.2})
+    assert "still the recipe's" not in str(given.value)
+
+
 def test_overrides() -> None:
     assert parse_override("schedule.epochs=3") == ("schedule.epochs", 3)
     assert parse_override("epochs=3") == ("schedule.epochs", 3)
