@@ -31,9 +31,9 @@ class Router(nn.Module):
 
     convs: the regulated ones, by name with their filters. width, depth: of the stride-2 conv stages (`conv_stages`).
     norm: "group" by default: batch norm would read the type off the statistics of a pure batch, which a single image
-    does not have. gain: ω lies in (0, gain); above 1. type_reaches_features: False stops the type loss at the type
-    head, so D learns from the task alone. type_hidden: units between the type head's two layers. activation: of all its
-    units. These defaults are ours. Raises UserError for options out of range.
+    does not have. gain: ω lies in (0, gain); above 1. type_reaches_features: False stops the type loss at the type head
+    in training, so D learns from the task alone. type_hidden: units between the type head's two layers. activation: of
+    all its units. These defaults are ours. Raises UserError for options out of range.
     """
 
     def __init__(
@@ -68,7 +68,8 @@ class Router(nn.Module):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Route:
         d = self.features(x).mean(dim=(2, 3))
-        seen = d if self.type_reaches_features else d.detach()
+        # In training alone: who attacks the finished network follows P(type) back to the image.
+        seen = d if self.type_reaches_features or not self.training else d.detach()
         signals = {
             name: self.gain * torch.sigmoid(head(d) + self.offset)
             for name, head in zip(self.conv_names, self.signal_heads, strict=True)

@@ -232,6 +232,10 @@ def test_open_choices_are_options(options: dict[str, object], images: torch.Tens
     seen.route.p_type[:, 0].log().sum().backward()  # type: ignore[index]
     reached = net.router.features[0].weight.grad is not None
     assert reached == options.get("type_reaches_features", True)
+    point = images.clone().requires_grad_()
+    net.eval().trace(point).route.p_type[:, 0].log().sum().backward()  # type: ignore[index]
+    assert point.grad is not None  # an attack on the type finds its way, whatever the training did
+    assert bool(point.grad.abs().sum() > 0)
 
 
 @pytest.mark.parametrize("gain", [1.5, 4.0])
