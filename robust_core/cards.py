@@ -162,6 +162,11 @@ class Evaluation(BaseModel):
                 raise ValueError(f"{name} is {figure.value:g} where the counts say {counted[name]:g}")
         return self
 
+    def contains(self, other: Evaluation) -> bool:
+        """Was all that the other made, made here too?"""
+        mine, theirs = ((e.norm, e.eps, e.data_fingerprint, e.clean.n, e.seed) for e in (self, other))
+        return mine == theirs and set(other.plan) <= set(self.plan)
+
     def w_robust(self, result: Tally) -> float:
         """½ clean + ½ robust under that attack."""
         return (self.clean.accuracy + result.accuracy) / 2
@@ -290,9 +295,9 @@ class Card(BaseModel):
         return self.model_copy(update={"measures": tuple(measures.values())})
 
     def with_evaluation(self, new: Evaluation) -> Card:
-        """The card with it added; one of the same plan, budget, data, n and seed takes the old one's place."""
-        every = {(e.plan, e.norm, e.eps, e.data_fingerprint, e.clean.n, e.seed): e for e in (*self.evaluations, new)}
-        return self.model_copy(update={"evaluations": tuple(every.values())})
+        """The card with it added, in the place of those of the same budget, data, n and seed whose plan it contains."""
+        others = [e for e in self.evaluations if not new.contains(e)]
+        return self.model_copy(update={"evaluations": (*others, new)})
 
     def with_doubts(self, new: Doubts) -> Card:
         """The card with them added; those of the same budget, data, n and seed take the old ones' place."""

@@ -47,6 +47,9 @@ def register(app: typer.Typer, choose_device: Callable[[str], torch.device]) -> 
         write: Annotated[
             bool, typer.Option(help="write the figures into the card, and what is needed to resume")
         ] = True,
+        reuse: Annotated[
+            bool, typer.Option(help="make no attack again that the card knows on these images in this way")
+        ] = False,
     ) -> None:
         """The worst case over many attacks, image by image, and whether it can be believed. Killed, it goes on."""
         found, where = checkpoints.find(checkpoint), choose_device(device)
@@ -64,7 +67,7 @@ def register(app: typer.Typer, choose_device: Callable[[str], torch.device]) -> 
         with _line(kept=write) as told:
             quick = choose_precision(precision, where)
             evaluation = evaluate_checkpoint(
-                found, net, images, chosen, n=n, precision=quick, progress=told.evaluating, **how
+                found, net, images, chosen, n=n, precision=quick, reuse=reuse, progress=told.evaluating, **how
             )
         typer.echo("\n".join(table(evaluation, images.class_names)))
         if doubts:

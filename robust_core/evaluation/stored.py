@@ -37,6 +37,7 @@ from robust_core.evaluation.ensemble import (
 from robust_core.evaluation.fab import Fab
 from robust_core.evaluation.measures import class_figures, share_figure
 from robust_core.evaluation.plan import Plan
+from robust_core.evaluation.recalled import recalled
 from robust_core.folders import locked, write_whole
 from robust_core.types import Classifier, ImageSet, UserError
 
@@ -72,12 +73,14 @@ def evaluate_checkpoint(
     batch_size: int = BATCH,
     progress: Callable[[Underway], None] | None = None,
     write: bool = True,
+    reuse: bool = False,
 ) -> Evaluation:
     """Evaluates the checkpoint's network and writes what came out into its card.
 
     net: the checkpoint's, as `load` gives it. seed: of the bootstrap; the attacks have theirs in the plan. precision:
     of the view that is attacked. Killed, the same call goes on where it stood, to the same figures. write=False leaves
-    no trace in the folder to go on from.
+    no trace in the folder to go on from. reuse: attacks that the card knows to have met the same images in the same way
+    are not made again, see `recalled`.
     Raises UserError where another process evaluates it, where network and images do not fit, and where the checkpoint
     was removed or replaced meanwhile. An exception from `progress` stops it; what was found is kept.
     """
@@ -86,7 +89,7 @@ def evaluate_checkpoint(
     started, earlier = time.perf_counter(), 0.0
 
     def run(begun: Outcomes | None, keep: Callable[[Outcomes], None] | None) -> Evaluation:
-        known = evaluate(
+        found = evaluate(
             net,
             images,
             plan,
@@ -100,13 +103,14 @@ def evaluate_checkpoint(
         )
         spent = earlier + time.perf_counter() - started
         made = {"device": str(device), "precision": name_of(precision), "seconds": round(spent, 2)}
-        return _summary(known, plan, images, card.weights_sha256, seed=seed, made=made)
+        return _summary(found, plan, images, card.weights_sha256, seed=seed, made=made)
 
+    known = recalled(card, images, plan, n=n, device=device, precision=precision) if reuse else None
     if not write:
-        return run(None, None)
+        return run(known, None)
     with held(checkpoint):
         kept = _Kept(checkpoint, _identity(card, images, plan, n, precision))
-        begun = kept.read()
+        begun = kept.read() or known
         earlier = sum(begun.seconds.values()) if begun else 0.0
         evaluation = run(begun, kept.write)
         put_in_card(checkpoint, card, lambda now: now.with_evaluation(evaluation))
