@@ -5,6 +5,7 @@ Everything counted is kept as counts of images, with which these were. A card th
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -140,9 +141,8 @@ class Evaluation(BaseModel):
                 f"{', '.join(sorted(made)) or 'nothing'}: it was not measured so"
             )
         for result in self.results:
-            budget = (self.norm, self.eps)
-            if result.budget not in (None, budget):
-                raise ValueError(f"{result.name!r} was made at another norm or eps than the evaluation's {budget}")
+            if result.budget not in (None, (self.norm, self.eps)):
+                raise ValueError(f"{result.name!r} was made at another norm or eps than the evaluation's")
             if _above(self.groups[result.group], result):
                 raise ValueError(f"the group {result.group!r} must not exceed the figure of its {result.name!r}")
         return self
@@ -161,11 +161,6 @@ class Evaluation(BaseModel):
             if abs(figure.value - counted.get(name, figure.value)) > SLACK:
                 raise ValueError(f"{name} is {figure.value:g} where the counts say {counted[name]:g}")
         return self
-
-    def contains(self, other: Evaluation) -> bool:
-        """Was all that the other made, made here too?"""
-        mine, theirs = ((e.norm, e.eps, e.data_fingerprint, e.clean.n, e.seed) for e in (self, other))
-        return mine == theirs and set(other.plan) <= set(self.plan)
 
     def w_robust(self, result: Tally) -> float:
         """½ clean + ½ robust under that attack."""
@@ -286,8 +281,7 @@ class Card(BaseModel):
         fresh = [d for d in fresh if not d.claimed] or fresh
         quoted = self.evaluation
         same = [d for d in fresh if quoted and (d.norm, d.eps) == (quoted.norm, quoted.eps)]
-        found = same or fresh
-        return found[-1] if found else None
+        return next(reversed(same or fresh), None)
 
     def with_measures(self, new: list[Measure]) -> Card:
         """The card with these measures added; one of the same attack, data and n takes the old one's place."""
@@ -296,7 +290,8 @@ class Card(BaseModel):
 
     def with_evaluation(self, new: Evaluation) -> Card:
         """The card with it added, in the place of those of the same budget, data, n and seed whose plan it contains."""
-        others = [e for e in self.evaluations if not new.contains(e)]
+        on = attrgetter("norm", "eps", "data_fingerprint", "clean.n", "seed")
+        others = [e for e in self.evaluations if on(e) != on(new) or not set(e.plan) <= set(new.plan)]
         return self.model_copy(update={"evaluations": (*others, new)})
 
     def with_doubts(self, new: Doubts) -> Card:

@@ -1,18 +1,13 @@
 """The evaluation of a checkpoint: begun, killed, gone on with, written into its card.
 
-state/evaluation.json holds, while it lasts, a verdict an image and attack; state/evaluation.lock keeps others out.
+state/evaluation.lock keeps others out meanwhile.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
-import platform
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,9 +19,6 @@ from robust_core.evaluation.doubts import Effort, examine
 from robust_core.evaluation.ensemble import (
     BATCH,
     BROKEN,
-    RIGHT,
-    UNASKED,
-    WRONG,
     Outcomes,
     Underway,
     checked_count,
@@ -34,16 +26,14 @@ from robust_core.evaluation.ensemble import (
     results,
     tally,
 )
-from robust_core.evaluation.fab import Fab
+from robust_core.evaluation.kept import Kept, gone, identity, versions
 from robust_core.evaluation.measures import class_figures, share_figure
 from robust_core.evaluation.plan import Plan
 from robust_core.evaluation.recalled import recalled
-from robust_core.folders import locked, write_whole
+from robust_core.folders import locked
 from robust_core.types import Classifier, ImageSet, UserError
 
-KEPT, LOCK = "evaluation.json", "evaluation.lock"  # in STATE
-LETTERS = {UNASKED: ".", WRONG: "0", RIGHT: "1", BROKEN: "!"}
-FORMAT = 1  # of what is kept; another one is begun anew
+LOCK = "evaluation.lock"  # in STATE
 
 
 def check_fit(checkpoint: Checkpoint, images: ImageSet) -> Card:
@@ -109,7 +99,7 @@ def evaluate_checkpoint(
     if not write:
         return run(known, None)
     with held(checkpoint):
-        kept = _Kept(checkpoint, _identity(card, images, plan, n, precision))
+        kept = Kept(checkpoint, identity(card, images, plan, n, precision))
         begun = kept.read() or known
         earlier = sum(begun.seconds.values()) if begun else 0.0
         evaluation = run(begun, kept.write)
@@ -159,7 +149,7 @@ def examine_checkpoint(
             data_fingerprint=images.fingerprint,
             weights_sha256=card.weights_sha256,
             checks=checks,
-            versions=_versions(),
+            versions=versions(),
             device=str(device),
             seconds=round(time.perf_counter() - started, 2),
         )
@@ -195,7 +185,7 @@ def put_in_card(checkpoint: Checkpoint, measured: Card, change: Callable[[Card],
     """
     now = at(checkpoint.folder)
     if not (checkpoint.folder / CARD).is_file() or not (checkpoint.folder / WEIGHTS).is_file():
-        raise UserError(_gone(checkpoint))
+        raise UserError(gone(checkpoint))
     if now.card is None:
         raise UserError(now.problem or f"{checkpoint.name}: no card")
     if weights_sha(now) != measured.weights_sha256:
@@ -204,17 +194,6 @@ def put_in_card(checkpoint: Checkpoint, measured: Card, change: Callable[[Card],
             "and was not written; evaluate it again"
         )
     write_card(checkpoint.folder, change(now.card))
-
-
-def _gone(checkpoint: Checkpoint) -> str:
-    return f"{checkpoint.name} was removed from {checkpoint.folder} during its evaluation; nothing was written"
-
-
-def _versions(plan: Plan | None = None) -> dict[str, str]:
-    found = {"python": platform.python_version(), "torch": torch.__version__}
-    for attack in plan.borrowed if plan else ():
-        found[attack.package] = attack.version
-    return found
 
 
 def _summary(
@@ -237,54 +216,6 @@ def _summary(
         broken=int((known.clean == BROKEN).sum()),
         figures={"clean": share_figure(clean), "robust": share_figure(worst)} | class_figures(worst, seed=seed),
         notes=plan.notes,
-        versions=_versions(plan),
+        versions=versions(plan),
         **made,
     )
-
-
-def _identity(card: Card, images: ImageSet, plan: Plan, n: int, precision: torch.dtype) -> str:
-    """What must be equal for kept verdicts to be of use."""
-    groups = {group: list(names) for group, names in plan.groups.items()}
-    attacks = {name: asdict(a) if isinstance(a, Fab) else a.to_dict() for name, a in plan.attacks.items()}
-    facts = [FORMAT, card.weights_sha256, images.fingerprint, n, attacks, groups, _versions(plan), name_of(precision)]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-
-
-class _Kept:
-    """The verdicts on disk, of one evaluation and no other."""
-
-    def __init__(self, checkpoint: Checkpoint, identity: str) -> None:
-        self.checkpoint, self.identity = checkpoint, identity
-        self.path: Path = checkpoint.folder / STATE / KEPT
-
-    def write(self, known: Outcomes) -> None:
-        content = {
-            "identity": self.identity,
-            "clean": _letters(known.clean),
-            "after": {name: _letters(found) for name, found in known.after.items()},
-            "seconds": known.seconds,
-        }
-        try:
-            write_whole(self.path, json.dumps(content).encode())
-        except FileNotFoundError as error:
-            raise UserError(_gone(self.checkpoint)) from error
-
-    def read(self) -> Outcomes | None:
-        """None where nothing is kept, or only something else."""
-        try:
-            content = json.loads(self.path.read_bytes())
-            if content["identity"] != self.identity:
-                return None
-            after = {name: _numbers(text) for name, text in content["after"].items()}
-            return Outcomes(_numbers(content["clean"]), after, content["seconds"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            return None
-
-
-def _letters(found: torch.Tensor) -> str:
-    return "".join(LETTERS[value] for value in found.tolist())
-
-
-def _numbers(text: str) -> torch.Tensor:
-    codes = {letter: value for value, letter in LETTERS.items()}
-    return torch.tensor([codes[letter] for letter in text], dtype=torch.int8)

@@ -27,8 +27,9 @@ from robust_core.batches import cores
 from robust_core.checkpoints import STATE, Checkpoint
 from robust_core.evaluation.command import budget
 from robust_core.evaluation.ensemble import RIGHT, UNASKED
+from robust_core.evaluation.kept import KEPT, LETTERS
 from robust_core.evaluation.plan import GROUPS, plan_for
-from robust_core.evaluation.stored import KEPT, LETTERS, LOCK, check_fit
+from robust_core.evaluation.stored import LOCK, check_fit
 from robust_core.folders import is_held, write_whole
 from robust_core.library.limits import refuse_when_read_only
 from robust_core.library.noted import (

@@ -18,7 +18,8 @@ from robust_core.cards import Evaluation
 from robust_core.checkpoints import CARD, WEIGHTS, Checkpoint
 from robust_core.evaluation.doubts import Effort
 from robust_core.evaluation.ensemble import Underway
-from robust_core.evaluation.stored import KEPT, check_fit, evaluate_checkpoint, examine_checkpoint, held
+from robust_core.evaluation.kept import KEPT
+from robust_core.evaluation.stored import check_fit, evaluate_checkpoint, examine_checkpoint, held
 from robust_core.types import ImageSet, UserError
 from tests.evaluation.own import checkpoint, quick
 
