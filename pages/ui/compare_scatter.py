@@ -15,6 +15,7 @@ from pages.ui.memory import remember
 from robust_core import charts
 from robust_core.charts.marks import CLAIM
 from robust_core.evaluation.leaderboard import Row, interval
+from robust_core.evaluation.marks import fall_of
 
 MANY = 24  # networks from which on only the chosen and the best are named: to place hundreds of names takes seconds
 BEST = 5
@@ -93,7 +94,7 @@ def names_on(shown: Shown) -> list[str]:
 def _point(one: Row, title: str) -> charts.Checkpoint:
     assert one.clean is not None
     assert one.score is not None
-    robust = one.score.robust
+    robust, far = one.score.robust, fall_of(one.score, one.card)
     return charts.Checkpoint(
         id=one.name,
         name=title,
@@ -109,6 +110,8 @@ def _point(one: Row, title: str) -> charts.Checkpoint:
         robust_interval=interval(robust),
         claimed=one.score.claimed,
         ranked=one.ranked,
+        falls_to=far.worst if far else None,
+        falls=far.told() if far else "",
     )
 
 

@@ -14,6 +14,7 @@ from pages.ui.served import Shelf
 from robust_core import charts
 from robust_core.charts.marks import CLAIM
 from robust_core.checkpoints import Card, Measure
+from robust_core.evaluation.marks import fall
 from robust_core.evaluation.measures import wilson
 from robust_core.evaluation.scores import task_of
 
@@ -99,6 +100,8 @@ def _point(name: str, title: str, card: Card) -> charts.Checkpoint | None:
     clean, robust = card.clean, card.robust
     if clean is None or robust is None or robust.attack is None:
         return None
+    budget = {"norm": robust.attack.norm, "eps": robust.attack.eps, "claimed": robust.claimed}
+    far = fall(card, robust, fingerprint=robust.data_fingerprint, **budget)
     return charts.Checkpoint(
         id=name,
         name=title,
@@ -113,6 +116,8 @@ def _point(name: str, title: str, card: Card) -> charts.Checkpoint | None:
         clean_interval=wilson(clean.correct, clean.n),
         robust_interval=wilson(robust.correct, robust.n),
         claimed=_claimed(card),
+        falls_to=far.worst if far else None,
+        falls=far.told() if far else "",
     )
 
 

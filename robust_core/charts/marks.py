@@ -23,6 +23,7 @@ class Checkpoint:
 
     attack says in words what `robust` was measured with, its ε and settings included; n: images measured on. claimed:
     nobody here has measured the figures, they came with an imported card. ranked: may it be called the best?
+    falls_to: robust accuracy in a far lower worst case that its card knows; falls: that in words.
     """
 
     id: str
@@ -40,6 +41,8 @@ class Checkpoint:
     robust_interval: Interval | None = None
     claimed: bool = False
     ranked: bool = True
+    falls_to: float | None = None
+    falls: str = ""
 
     @property
     def w_robust(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Collection, Sequence
 
 import plotly.graph_objects as go
@@ -36,7 +37,8 @@ def tradeoff(
     """One mark a checkpoint; each mark's customdata[0] is its id, for `st.plotly_chart(on_select="rerun")`.
 
     Symbol = architecture (open: claimed, not measured here), colour = objective, area = robust accuracy of the worst
-    class, whiskers = 95 % intervals, grey diagonals = equal W-Robust = ½·clean + ½·robust. width: px the labels are
+    class, whiskers = 95 % intervals, grey diagonals = equal W-Robust = ½·clean + ½·robust, a dotted fall to an open
+    triangle = a far lower worst case that the card knows. width: px the labels are
     laid out for; a wider page only gives them more room. named: the ids whose names are written beside their marks, by
     default all; among hundreds of marks a place for each takes long to find. Checkpoints whose accuracies are not
     finite are left out, and counted in a remark.
@@ -44,10 +46,13 @@ def tradeoff(
     drawn = [p for p in points if math.isfinite(p.clean) and math.isfinite(p.robust)]
     chart = figure(look, height=height, alt=_alt(drawn), hovermode="closest", margin={"l": 8, "r": 16, "t": 44, "b": 8})
     x_range = window([v for p in drawn for v in (p.clean, *(p.clean_interval or ()))], 0.1)
-    y_range = window([v for p in drawn for v in (p.robust, *(p.robust_interval or ()))], 0.1)
+    y_range = window([v for p in drawn for v in (p.robust, *(p.robust_interval or ()), *_fall(p))], 0.1)
     # What the legend, the ticks and the margins take; the rest is where marks and labels lie.
     canvas = (width - 90.0, height - 110.0)
     lines = _diagonals(chart, x_range, y_range, canvas, look)
+    for p in drawn:
+        if p.falls_to is not None:
+            chart.add_trace(_falling(p, p.falls_to, look))
     architectures = list(dict.fromkeys(p.architecture for p in drawn))
     for architecture in architectures:
         rows = [p for p in drawn if p.architecture == architecture]
@@ -56,7 +61,8 @@ def tradeoff(
     _names(chart, drawn, named, selected, x_range, y_range, canvas, lines, look)
     chart.update_xaxes(share_axis(look, "clean accuracy", at=round_shares(*x_range), range=x_range))
     chart.update_yaxes(share_axis(look, "robust accuracy", at=round_shares(*y_range), range=y_range))
-    remark = "size: worst class's robust accuracy"
+    remark = "▽ worst case, where far lower; " * any(p.falls_to is not None for p in drawn)
+    remark += "size: worst class's robust accuracy"
     if len(drawn) < len(points):
         remark += f"; {len(points) - len(drawn)} without finite accuracies left out"
     if not drawn:
@@ -91,6 +97,31 @@ def _marks(rows: list[Checkpoint], name: str, selected: str | None, look: Theme)
     )
 
 
+def _fall(p: Checkpoint) -> tuple[float, ...]:
+    return () if p.falls_to is None else (p.falls_to,)
+
+
+def _falling(p: Checkpoint, to: float, look: Theme) -> go.Scatter:
+    """From the mark down to what stronger attacks leave."""
+    colour = method_colour(p.method, look)
+    told = [
+        f"<b>{label(p.name, 48)}</b>",
+        f"falls to {in_percent(to)}:",
+        *(label(line, 60) for line in textwrap.wrap(p.falls, 56)),
+    ]
+    return go.Scatter(
+        x=[p.clean, p.clean],
+        y=[p.robust, to],
+        mode="lines+markers",
+        showlegend=False,
+        line={"color": colour, "width": 1.5, "dash": "dot"},
+        marker={"symbol": "triangle-down-open", "size": [0, 10], "color": colour, "line": {"width": 2}},
+        text=["", "<br>".join(told)],
+        hovertemplate="%{text}<extra></extra>",
+        cliponaxis=False,
+    )
+
+
 def _hover(p: Checkpoint) -> str:
     rows = [f"<b>{label(p.name, 48)}</b>", f"{label(called(p.architecture))} · {label(called(p.method))}"]
     rows += [f"<i>{CLAIM}</i>"] if p.claimed else []
@@ -100,6 +131,7 @@ def _hover(p: Checkpoint) -> str:
     if p.worst_class is not None:
         rows.append(f"worst class, robust {in_percent(p.worst_class)}")
     rows += [label(p.attack, 90)] if p.attack else []
+    rows += [f"<i>falls to {in_percent(p.falls_to)} in the worst case</i>"] if p.falls_to is not None else []
     measured = [f"ε = {label(p.eps)}" if p.eps else "", f"n = {p.n:,}" if p.n else ""]
     measured.append("" if p.seed is None or "seed" in p.attack else f"seed {p.seed}")
     rows.append(" · ".join(part for part in measured if part))
@@ -200,6 +232,9 @@ def _names(
     keep_off += [
         Box(across(p.clean) - 3, up(i[0]), across(p.clean) + 3, up(i[1])) for p in shown if (i := p.robust_interval)
     ]
+    keep_off += [
+        Box(across(p.clean) - 6, up(to) - 8, across(p.clean) + 6, up(p.robust)) for p in drawn for to in _fall(p)
+    ]
     texts = [p.name if len(p.name) <= 28 else p.name[:27] + "…" for p in shown]
     unnamed = [mark(p) for p in others]
     places = place_labels([mark(p) for p in shown], texts, canvas, size=12, unnamed=unnamed, keep_off=keep_off)
@@ -214,6 +249,7 @@ def _alt(drawn: list[Checkpoint]) -> str:
         return "Clean against robust accuracy: no checkpoint to show."
     rows = [
         f"{p.name} {in_percent(p.clean)} clean and {in_percent(p.robust)} robust{f' ({CLAIM})' * p.claimed}"
+        + ("" if p.falls_to is None else f", {in_percent(p.falls_to)} in its worst case")
         for p in drawn
     ]
     best = max((p for p in drawn if p.ranked and not p.claimed), key=lambda p: p.w_robust, default=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from robust_core.cards import Card
+from robust_core.cards import Card, Tally
 from robust_core.checkpoints import weights_sha
 from robust_core.evaluation.measures import percents
 from robust_core.evaluation.plan import called
@@ -52,9 +52,8 @@ def of_figures(score: Score, card: Card) -> list[Mark]:
     marks = [Mark(kind="partial", word=word, told=told) for word, told in score.remarks]
     if score.flatters:
         marks.append(Mark(kind="flattering", word="router not attacked", told=score.flatters))
-    fall = of_worst(score, card)
-    if fall is not None:
-        marks.append(fall)
+    if (far := fall_of(score, card)) is not None:
+        marks.append(Mark(kind="falls", word=f"falls to {percents(far.worst)[0]} %", told=far.told()))
     absent = [name for name, n in zip(card.class_names, score.robust.class_n, strict=False) if n == 0]
     if absent:
         told = f"no image of {', '.join(absent[:4])}{' …' if len(absent) > 4 else ''} among the {score.robust.n}"
@@ -65,23 +64,35 @@ def of_figures(score: Score, card: Card) -> list[Mark]:
     return marks
 
 
-def of_worst(score: Score, card: Card) -> Mark | None:
-    """Where other attacks of the same budget leave far less of the same images, as the card itself says."""
-    falls: list[tuple[float, Mark]] = []
+def fall_of(score: Score, card: Card) -> Fall | None:
+    """Of a figure on a board, see `fall`."""
+    where = {"fingerprint": score.fingerprint, "norm": score.norm}
+    return fall(card, score.robust, **where, eps=score.eps, claimed=score.claimed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fall:
+    """Of the first n images `here` stand under one attack, and `worst` under several together: shares."""
+
+    n: int
+    here: float
+    worst: float
+    attacks: str
+
+    def told(self) -> str:
+        stand, stood = percents(self.worst, self.here)
+        return f"of the first {self.n:,} images {stood} % stand here, and {stand} % under {self.attacks} together"
+
+
+def fall(card: Card, robust: Tally, *, fingerprint: str, norm: str, eps: float, claimed: bool) -> Fall | None:
+    """Where other attacks of the same budget leave far less of the same images, as the card itself says: the lowest."""
+    falls: list[Fall] = []
     for e in card.evaluations:
-        same = (e.data_fingerprint, e.norm, e.eps, e.claimed) == (
-            score.fingerprint,
-            score.norm,
-            score.eps,
-            score.claimed,
-        )
-        if not same or e.weights_sha256 != card.weights_sha256:
+        made = (e.weights_sha256, e.data_fingerprint, e.norm, e.eps, e.claimed)
+        if made != (card.weights_sha256, fingerprint, norm, eps, claimed):
             continue
-        first = min(score.robust, e.worst, key=lambda tally: tally.n).class_n
-        here, worst = score.robust.of_first(first), e.worst.of_first(first)
-        if here is None or worst is None or (here.correct - worst.correct) / here.n <= FALLS:
-            continue
-        (stand, stood), n = percents(worst.accuracy, here.accuracy), here.n
-        told = f"of the first {n:,} images {stood} % stand here, and {stand} % under {called(e.results)} together"
-        falls.append((worst.accuracy, Mark(kind="falls", word=f"falls to {stand} %", told=told)))
-    return min(falls, key=lambda fall: fall[0])[1] if falls else None
+        first = min(robust, e.worst, key=lambda tally: tally.n).class_n
+        here, worst = robust.of_first(first), e.worst.of_first(first)
+        if here is not None and worst is not None and (here.correct - worst.correct) / here.n > FALLS:
+            falls.append(Fall(n=here.n, here=here.accuracy, worst=worst.accuracy, attacks=called(e.results)))
+    return min(falls, key=lambda one: one.worst, default=None)

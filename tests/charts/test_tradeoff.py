@@ -174,3 +174,17 @@ def test_a_line_to_a_name_runs_through_no_other_mark() -> None:
     crossed = [share for share in range(1, 20) if upper.left < 200 + (x - 200) * share / 20 < upper.right
                and upper.bottom < 100 + (y - 100) * share / 20 < upper.top]  # fmt: skip
     assert not (place.leader and crossed)
+
+
+def test_a_far_lower_worst_case_hangs_under_its_mark() -> None:
+    told = "of the first 1,000 images 73.0 % stand here, and 35.0 % elsewhere"
+    fallen = replace(POINTS[2], falls_to=0.35, falls=told)
+    chart = tradeoff([*POINTS[:2], fallen])
+    (line,) = [trace for trace in chart.data if trace.line.dash == "dot"]
+    assert (line.x, line.y) == ((0.86, 0.86), (0.73, 0.35))
+    assert line.customdata is None  # it is no network to click
+    assert "35.0 % elsewhere" in line.text[1].replace("<br>", " ")
+    assert chart.layout.yaxis.range[0] < 0.35
+    assert any("▽" in text for text in words(chart))
+    assert "35.0\u00a0% in its worst case" in alt(chart)
+    assert not any("▽" in text for text in words(tradeoff(POINTS)))
