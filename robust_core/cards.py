@@ -5,7 +5,6 @@ Everything counted is kept as counts of images, with which these were. A card th
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -289,10 +288,9 @@ class Card(BaseModel):
         return self.model_copy(update={"measures": tuple(measures.values())})
 
     def with_evaluation(self, new: Evaluation) -> Card:
-        """The card with it added, in the place of those of the same budget, data, n and seed whose plan it contains."""
-        on = attrgetter("norm", "eps", "data_fingerprint", "clean.n", "seed")
-        others = [e for e in self.evaluations if on(e) != on(new) or not set(e.plan) <= set(new.plan)]
-        return self.model_copy(update={"evaluations": (*others, new)})
+        """The card with it added; one of the same plan, budget, data, n and seed takes the old one's place."""
+        every = {(e.plan, e.norm, e.eps, e.data_fingerprint, e.clean.n, e.seed): e for e in (*self.evaluations, new)}
+        return self.model_copy(update={"evaluations": tuple(every.values())})
 
     def with_doubts(self, new: Doubts) -> Card:
         """The card with them added; those of the same budget, data, n and seed take the old ones' place."""

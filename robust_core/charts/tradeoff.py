@@ -37,7 +37,7 @@ def tradeoff(
     """One mark a checkpoint; each mark's customdata[0] is its id, for `st.plotly_chart(on_select="rerun")`.
 
     Symbol = architecture (open: claimed, not measured here), colour = objective, area = robust accuracy of the worst
-    class, whiskers = 95 % intervals, grey diagonals = equal W-Robust = ½·clean + ½·robust, a dotted fall to an open
+    class, whiskers = 95 % intervals, grey diagonals = equal W-Robust = ½·clean + ½·robust, a dotted fall to a
     triangle = a far lower worst case that the card knows. width: px the labels are
     laid out for; a wider page only gives them more room. named: the ids whose names are written beside their marks, by
     default all; among hundreds of marks a place for each takes long to find. Checkpoints whose accuracies are not
@@ -46,7 +46,12 @@ def tradeoff(
     drawn = [p for p in points if math.isfinite(p.clean) and math.isfinite(p.robust)]
     chart = figure(look, height=height, alt=_alt(drawn), hovermode="closest", margin={"l": 8, "r": 16, "t": 44, "b": 8})
     x_range = window([v for p in drawn for v in (p.clean, *(p.clean_interval or ()))], 0.1)
-    y_range = window([v for p in drawn for v in (p.robust, *(p.robust_interval or ()), *_fall(p))], 0.1)
+    y_range = window([v for p in drawn for v in (p.robust, *(p.robust_interval or ()))], 0.1)
+    # A fall may make the picture twice as high, and goes on below it.
+    y_range = (
+        max(min([y_range[0], *(to - 0.03 for p in drawn for to in _fall(p))]), 2 * y_range[0] - y_range[1]),
+        y_range[1],
+    )
     # What the legend, the ticks and the margins take; the rest is where marks and labels lie.
     canvas = (width - 90.0, height - 110.0)
     lines = _diagonals(chart, x_range, y_range, canvas, look)
@@ -61,7 +66,7 @@ def tradeoff(
     _names(chart, drawn, named, selected, x_range, y_range, canvas, lines, look)
     chart.update_xaxes(share_axis(look, "clean accuracy", at=round_shares(*x_range), range=x_range))
     chart.update_yaxes(share_axis(look, "robust accuracy", at=round_shares(*y_range), range=y_range))
-    remark = "▽ worst case, where far lower; " * any(p.falls_to is not None for p in drawn)
+    remark = "▼ a far lower worst case; " * any(p.falls_to is not None for p in drawn)
     remark += "size: worst class's robust accuracy"
     if len(drawn) < len(points):
         remark += f"; {len(points) - len(drawn)} without finite accuracies left out"
@@ -115,10 +120,11 @@ def _falling(p: Checkpoint, to: float, look: Theme) -> go.Scatter:
         mode="lines+markers",
         showlegend=False,
         line={"color": colour, "width": 1.5, "dash": "dot"},
-        marker={"symbol": "triangle-down-open", "size": [0, 10], "color": colour, "line": {"width": 2}},
+        marker={"symbol": "triangle-down", "size": [0, 9], "color": colour},
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 1}},
         text=["", "<br>".join(told)],
         hovertemplate="%{text}<extra></extra>",
-        cliponaxis=False,
     )
 
 
@@ -131,7 +137,7 @@ def _hover(p: Checkpoint) -> str:
     if p.worst_class is not None:
         rows.append(f"worst class, robust {in_percent(p.worst_class)}")
     rows += [label(p.attack, 90)] if p.attack else []
-    rows += [f"<i>falls to {in_percent(p.falls_to)} in the worst case</i>"] if p.falls_to is not None else []
+    rows += [f"<i>falls to {in_percent(p.falls_to)} in a worst case</i>"] if p.falls_to is not None else []
     measured = [f"ε = {label(p.eps)}" if p.eps else "", f"n = {p.n:,}" if p.n else ""]
     measured.append("" if p.seed is None or "seed" in p.attack else f"seed {p.seed}")
     rows.append(" · ".join(part for part in measured if part))
@@ -249,7 +255,7 @@ def _alt(drawn: list[Checkpoint]) -> str:
         return "Clean against robust accuracy: no checkpoint to show."
     rows = [
         f"{p.name} {in_percent(p.clean)} clean and {in_percent(p.robust)} robust{f' ({CLAIM})' * p.claimed}"
-        + ("" if p.falls_to is None else f", {in_percent(p.falls_to)} in its worst case")
+        + ("" if p.falls_to is None else f", {in_percent(p.falls_to)} in a worst case")
         for p in drawn
     ]
     best = max((p for p in drawn if p.ranked and not p.claimed), key=lambda p: p.w_robust, default=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,7 +13,6 @@ import torch
 
 from robust_core.cards import Card
 from robust_core.checkpoints import STATE, Checkpoint
-from robust_core.device import name_of
 from robust_core.evaluation.ensemble import BROKEN, RIGHT, UNASKED, WRONG, Outcomes
 from robust_core.evaluation.fab import Fab
 from robust_core.evaluation.plan import Plan
@@ -21,7 +21,7 @@ from robust_core.types import ImageSet, UserError
 
 KEPT = "evaluation.json"  # in STATE
 LETTERS = {UNASKED: ".", WRONG: "0", RIGHT: "1", BROKEN: "!"}
-FORMAT = 1  # of what is kept; another one is begun anew
+FORMAT = 2  # of what is kept; another one is begun anew
 
 
 def versions(plan: Plan | None = None) -> dict[str, str]:
@@ -35,11 +35,11 @@ def gone(checkpoint: Checkpoint) -> str:
     return f"{checkpoint.name} was removed from {checkpoint.folder} during its evaluation; nothing was written"
 
 
-def identity(card: Card, images: ImageSet, plan: Plan, n: int, precision: torch.dtype) -> str:
-    """What must be equal for kept verdicts to be of use."""
+def identity(card: Card, images: ImageSet, plan: Plan, n: int, how: Sequence[object]) -> str:
+    """What must be equal for kept verdicts to be of use. how: what decides on them beside the plan, each as a text."""
     groups = {group: list(names) for group, names in plan.groups.items()}
     attacks = {name: asdict(a) if isinstance(a, Fab) else a.to_dict() for name, a in plan.attacks.items()}
-    facts = [FORMAT, card.weights_sha256, images.fingerprint, n, attacks, groups, versions(plan), name_of(precision)]
+    facts = [FORMAT, card.weights_sha256, images.fingerprint, n, attacks, groups, versions(plan), *map(str, how)]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

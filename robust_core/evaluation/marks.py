@@ -14,7 +14,8 @@ from robust_core.types import UserError
 
 Kind = Literal["stale", "foreign", "partial", "fewer", "flattering", "falls"]
 UNRANKED = ("stale", "fewer", "flattering")  # kinds of marks whose figures do not count
-FALLS = 0.05  # as a share of the images; from PGD-20 to a worst case static networks lose 1 to 4 hundredths
+FALLS = 0.08  # of the images; from PGD-20 to a worst case over all attacks the zoo's static networks lose 1 to 5 points
+FEW = 100  # images: of fewer a fall is chance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,7 @@ def of_figures(score: Score, card: Card) -> list[Mark]:
     if score.flatters:
         marks.append(Mark(kind="flattering", word="router not attacked", told=score.flatters))
     if (far := fall_of(score, card)) is not None:
-        marks.append(Mark(kind="falls", word=f"falls to {percents(far.worst)[0]} %", told=far.told()))
+        marks.append(Mark(kind="falls", word=f"falls to {percents(far.worst)[0]} % of {far.n:,}", told=far.told()))
     absent = [name for name, n in zip(card.class_names, score.robust.class_n, strict=False) if n == 0]
     if absent:
         told = f"no image of {', '.join(absent[:4])}{' …' if len(absent) > 4 else ''} among the {score.robust.n}"
@@ -72,7 +73,7 @@ def fall_of(score: Score, card: Card) -> Fall | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Fall:
-    """Of the first n images `here` stand under one attack, and `worst` under several together: shares."""
+    """Of the first n images `here` stand in the figure at hand, and `worst` under several attacks together: shares."""
 
     n: int
     here: float
@@ -85,7 +86,10 @@ class Fall:
 
 
 def fall(card: Card, robust: Tally, *, fingerprint: str, norm: str, eps: float, claimed: bool) -> Fall | None:
-    """Where other attacks of the same budget leave far less of the same images, as the card itself says: the lowest."""
+    """Where other attacks of the same budget leave far less of the same images, as the card itself says.
+
+    Of several the one on the most images, and of these the lowest. robust: the figure at hand.
+    """
     falls: list[Fall] = []
     for e in card.evaluations:
         made = (e.weights_sha256, e.data_fingerprint, e.norm, e.eps, e.claimed)
@@ -93,6 +97,8 @@ def fall(card: Card, robust: Tally, *, fingerprint: str, norm: str, eps: float, 
             continue
         first = min(robust, e.worst, key=lambda tally: tally.n).class_n
         here, worst = robust.of_first(first), e.worst.of_first(first)
-        if here is not None and worst is not None and (here.correct - worst.correct) / here.n > FALLS:
+        if here is None or worst is None or here.n < FEW or worst.accuracy >= robust.accuracy:
+            continue
+        if (here.correct - worst.correct) / here.n > FALLS:
             falls.append(Fall(n=here.n, here=here.accuracy, worst=worst.accuracy, attacks=called(e.results)))
-    return min(falls, key=lambda one: one.worst, default=None)
+    return max(falls, key=lambda one: (one.n, -one.worst), default=None)

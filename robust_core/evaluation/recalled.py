@@ -20,8 +20,9 @@ def recalled(
 ) -> Outcomes | None:
     """The verdicts of those attacks of the plan that met each of the first n images that are right untouched.
 
-    Only where nothing that decides a verdict differs: weights, images, settings and seed, precision, kind of device and
-    torch's version. Of an attack that met only what others left a card does not say enough. None where it knows none.
+    Only where weights, images, settings and seed, precision, kind of device and torch's version are the same; which
+    processor it was, and which version of this program, no card says. Of an attack that met only what others left it
+    does not say enough. None where it knows none.
     """
     labels = images.labels[:n]
     order = labels.argsort(stable=True)  # marks lie class by class
@@ -48,7 +49,7 @@ def _of_this(
 ) -> bool:
     """Was it made on these weights and images, in this way? Of broken logits it does not say which images gave them."""
     made = (evaluation.weights_sha256, evaluation.data_fingerprint, evaluation.clean.n, evaluation.precision)
-    same_machine = torch.device(evaluation.device).type == torch.device(device).type
+    same_machine = evaluation.device.partition(":")[0] == torch.device(device).type  # of an import it is any text
     return (
         made == (card.weights_sha256, images.fingerprint, n, name_of(precision))
         and same_machine

@@ -76,9 +76,10 @@ def evaluate_checkpoint(
     """
     card = check_fit(checkpoint, images)
     n = checked_count(images, n)
-    started, earlier = time.perf_counter(), 0.0
+    started = time.perf_counter()
 
     def run(begun: Outcomes | None, keep: Callable[[Outcomes], None] | None) -> Evaluation:
+        earlier = sum(begun.seconds.values()) if begun else 0.0
         found = evaluate(
             net,
             images,
@@ -99,10 +100,9 @@ def evaluate_checkpoint(
     if not write:
         return run(known, None)
     with held(checkpoint):
-        kept = Kept(checkpoint, identity(card, images, plan, n, precision))
-        begun = kept.read() or known
-        earlier = sum(begun.seconds.values()) if begun else 0.0
-        evaluation = run(begun, kept.write)
+        how = (name_of(precision), torch.device(device).type, reuse)  # who asks for it anew is not given it from a card
+        kept = Kept(checkpoint, identity(card, images, plan, n, how))
+        evaluation = run(kept.read() or known, kept.write)
         put_in_card(checkpoint, card, lambda now: now.with_evaluation(evaluation))
         kept.path.unlink(missing_ok=True)
     return evaluation

@@ -185,6 +185,6 @@ def test_a_far_lower_worst_case_hangs_under_its_mark() -> None:
     assert line.customdata is None  # it is no network to click
     assert "35.0 % elsewhere" in line.text[1].replace("<br>", " ")
     assert chart.layout.yaxis.range[0] < 0.35
-    assert any("▽" in text for text in words(chart))
-    assert "35.0\u00a0% in its worst case" in alt(chart)
-    assert not any("▽" in text for text in words(tradeoff(POINTS)))
+    assert any("▼" in text for text in words(chart))
+    assert "35.0\u00a0% in a worst case" in alt(chart)
+    assert not any("▼" in text for text in words(tradeoff(POINTS)))

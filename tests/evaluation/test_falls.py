@@ -40,7 +40,7 @@ def test_a_far_lower_worst_case_is_told(tmp_path: Path) -> None:
     assert "of the first 100 images 100.0 % stand here, and 70.0 % under PGD-20" in told
     assert "APGD-CE" in told
     assert one.ranked
-    assert [mark.word for mark in one.marks if mark.kind == "falls"] == ["falls to 70.0 %"]
+    assert [mark.word for mark in one.marks if mark.kind == "falls"] == ["falls to 70.0 % of 100"]
 
 
 def test_it_is_the_same_images_that_are_compared(tmp_path: Path) -> None:
@@ -87,3 +87,24 @@ def test_of_many_the_lowest_is_told_and_the_worst_case_itself_falls_nowhere(tmp_
     by_yardstick = {s.yardstick.id: falls(row(one, board, s.yardstick.id)) for s in one.scores}
     assert ["40.0 %" in told for told in by_yardstick[one.scores[0].yardstick.id]] == [True]
     assert by_yardstick["worst:table+x"] == []
+
+
+def test_many_images_say_more_than_few(tmp_path: Path) -> None:
+    every = under_pgd(np.ones(200, dtype=bool))
+    clean, some = tally(50, 50, 50, 50, each=50), tally(40, 40, 40, 40, each=50)
+    lower = evaluation(clean, some), evaluation(tally(25, 25, 25, 25), tally(5, 5, 5, 5), plan=("table", "x"))
+    (told,) = falls(shown(tmp_path / "both", card(measures=(every,), evaluations=lower)))
+    assert told.startswith("of the first 200 images 100.0 % stand here, and 80.0 %")
+    few = evaluation(tally(6, 6, 6, 6, each=6), tally(1, 1, 1, 1, each=6))
+    assert falls(shown(tmp_path / "few", card(measures=(every,), evaluations=(few,)))) == []
+
+
+def test_where_the_first_images_are_easy_nothing_falls_upwards(tmp_path: Path) -> None:
+    """48 % of all; of the first 100 all stand, and 80 in the worst case: more than of all."""
+    first = np.arange(50) < 25
+    right = np.concatenate([first for _ in range(4)])
+    easy = evaluation(tally(25, 25, 25, 25), tally(20, 20, 20, 20))
+    one = shown(tmp_path, card(measures=(under_pgd(right),), evaluations=(easy,)))
+    assert one.robust is not None
+    assert one.robust.accuracy == 0.5
+    assert falls(one) == []

@@ -11,6 +11,7 @@ import torch
 from robust_core import checkpoints
 from robust_core.cards import Card, Evaluation
 from robust_core.checkpoints import Checkpoint
+from robust_core.evaluation.ensemble import Underway
 from robust_core.evaluation.recalled import recalled
 from robust_core.evaluation.stored import evaluate_checkpoint
 from robust_core.types import ImageSet
@@ -62,7 +63,7 @@ def test_only_what_is_new_is_made_and_the_figures_are_those_of_making_all(found:
     assert figures(longer) == figures(whole)
     assert [line.seconds for line in longer.results[:2]] == [line.seconds for line in short.results]
     assert longer.seconds >= sum(line.seconds for line in short.results)
-    assert card_of(found).evaluations == (longer,)  # the short one is a part of it
+    assert card_of(found).evaluations == (short, longer)
 
 
 def test_unasked_everything_is_measured_anew(found: Checkpoint, images: ImageSet) -> None:
@@ -86,9 +87,10 @@ def test_made_in_another_way_it_is_of_no_use(other: dict[str, Any], found: Check
         {"claimed": True},
         {"broken": 1},
         {"device": "cuda"},
+        {"device": "whatever an imported card says"},
         {"versions": {"torch": "1.0"}},
     ],
-    ids=lambda change: next(iter(change)),
+    ids=lambda change: "-".join(map(str, next(iter(change.items()))))[:20],
 )
 def test_what_may_differ_is_not_recalled(change: dict[str, Any], found: Checkpoint, images: ImageSet) -> None:
     evaluation, _ = made(found, images, {"table": LONG["table"]})
@@ -114,3 +116,37 @@ def test_broken_logits_are_met_again(found: Checkpoint, images: ImageSet) -> Non
     known = recalled(card, images, quick(EPS, **LONG), n=N, device="cpu", precision=torch.float32)
     assert known is not None
     assert set(known.after) == {"pgd"}
+
+
+@pytest.mark.parametrize(("first", "then"), [(False, True), (True, False)])
+def test_a_killed_one_goes_on_only_as_it_was_asked_for(
+    first: bool, then: bool, found: Checkpoint, images: ImageSet
+) -> None:
+    """Who asks for all to be measured anew is not given what a killed one took from the card, nor the other way."""
+    made(found, images, {"table": LONG["table"]})
+
+    def stopped(now: Underway) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        evaluate_checkpoint(
+            checkpoints.at(found.folder), checkpoints.load(found), images, quick(EPS, **LONG), n=N, progress=stopped,
+            reuse=first, batch_size=16,
+        )  # fmt: skip
+    assert made(found, images, LONG, reuse=then)[1] == (["square"] if then else ["fgsm", "pgd", "square"])
+
+
+def test_of_many_evaluations_each_gives_what_it_knows(found: Checkpoint, images: ImageSet) -> None:
+    made(found, images, {"table": ("fgsm",)})
+    made(found, images, {"sequence": ("pgd", "square")})
+    whole, asked = made(found, images, {"table": ("fgsm",), "sequence": ("pgd", "apgd")}, reuse=True)
+    assert asked == ["apgd"]
+    assert figures(whole) == figures(made(found, images, {"table": ("fgsm",), "sequence": ("pgd", "apgd")})[0])
+
+
+def test_the_time_counts_what_others_took(found: Checkpoint, images: ImageSet) -> None:
+    made(found, images, {"table": LONG["table"]})
+    for write in (False, True):
+        whole, _ = made(found, images, LONG, reuse=True, write=write)
+        spent = {line.name: line.seconds for line in whole.results}
+        assert whole.seconds >= sum(spent.values()) - 0.02  # each is rounded
