@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
+from pathlib import Path
 
 import streamlit as st
 
 from pages.ui.frame import colours, look
 from pages.ui.memory import remember
 from pages.ui.pictures import data_url
-from pages.ui.served import test_images
+from pages.ui.served import fitting, test_images
 from pages.ui.train_runs import Watched
 from robust_core import charts, data
 from robust_core.evaluation.measures import in_percent
@@ -25,7 +26,7 @@ def probes(run: Watched) -> None:
     found = saved(run.folder)
     if run.recipe is None or found is None:
         return
-    name = _ready(run.recipe.data.name)
+    name = _ready(run)
     if name is None:
         st.caption("Its images are not on this machine, so there are no pictures to show it.")
         return
@@ -46,17 +47,18 @@ def probes(run: Watched) -> None:
     st.caption(_told(shown, name, chosen))
 
 
-def _ready(name: str) -> str | None:
+def _ready(run: Watched) -> str | None:
     """The recipe's data set where it is here, else one that is here with the same images and classes."""
-    if name not in data.DATASETS.names():
+    assert run.recipe is not None
+    name = run.recipe.data.name
+    if name in data.DATASETS.names():
+        ready = [other for other, there in data.available().items() if there]
+        task = (data.DATASETS[name].shape, data.DATASETS[name].class_names)
+        alike = [other for other in ready if (data.DATASETS[other].shape, data.DATASETS[other].class_names) == task]
+        return name if name in ready else next(iter(alike), None)
+    if Path(name).expanduser().exists():  # a folder or zip
         return name
-    ready = [other for other, there in data.available().items() if there]
-    if name in ready:
-        return name
-    task = (data.DATASETS[name].shape, data.DATASETS[name].class_names)
-    return next(
-        (other for other in ready if (data.DATASETS[other].shape, data.DATASETS[other].class_names) == task), None
-    )
+    return next(iter(fitting(run.card)), None) if run.card else None
 
 
 def _grid(shown: Probe, images: ImageSet) -> str:

@@ -12,6 +12,7 @@ import streamlit as st
 
 from pages.ui import link
 from pages.ui.frame import verbatim
+from pages.ui.served import fitting
 from robust_core import checkpoints
 from robust_core.charts.curves import Axis
 from robust_core.charts.growing import MOST
@@ -134,7 +135,9 @@ def _default(found: Mapping[str, Watched]) -> str:
         return chosen
     if own:
         return max(own, key=_written).name
-    return next((name for name in found if name.endswith(f"/{EXAMPLE}")), next(iter(found)))
+    examples = [entry for name, entry in found.items() if name.endswith(f"/{EXAMPLE}")]
+    shown = [entry for entry in examples if entry.card and fitting(entry.card)]  # its images are on this machine
+    return next((entry.name for entry in (*shown, *examples)), next(iter(found)))
 
 
 def _written(entry: Watched) -> float:
