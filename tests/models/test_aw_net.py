@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from robust_core.models import AWNet, build
 from robust_core.models.mix_bn import MixBN, Moments
+from robust_core.models.router import GroupNorm
 from robust_core.types import TYPES, Routing, UserError
 from tests.conftest import TINY, lived_in
 
@@ -228,7 +229,7 @@ def test_open_choices_are_options(options: dict[str, object], images: torch.Tens
     norms = [m for m in net.router.modules() if isinstance(m, (nn.GroupNorm, nn.BatchNorm2d))]
     assert {type(m) for m in norms} == {
         "batch": {nn.BatchNorm2d}, "none": set()
-    }.get(str(options.get("router_norm")), {nn.GroupNorm})  # fmt: skip
+    }.get(str(options.get("router_norm")), {GroupNorm})  # fmt: skip
     seen.route.p_type[:, 0].log().sum().backward()  # type: ignore[index]
     reached = net.router.features[0].weight.grad is not None
     assert reached == options.get("type_reaches_features", True)
@@ -283,3 +284,16 @@ def test_a_leaky_router_comes_back_where_a_relu_is_dead_for_good(images: torch.T
     assert gradient_of_a_dead_router("leaky") > 0
     with pytest.raises(UserError, match="router_activation"):
         aw_net(router_activation="gelu")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_layout_of_an_image_changes_nothing_for_the_group_norm(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    ours, plain = GroupNorm(4, 8).to(dtype), nn.GroupNorm(4, 8).to(dtype)
+    ours.load_state_dict(plain.state_dict())
+    x = torch.randn(5, 8, 6, 7, dtype=dtype)
+    laid_out = x.to(memory_format=torch.channels_last).requires_grad_()
+    assert torch.equal(ours(laid_out), plain(x))
+    ours(laid_out).square().sum().backward()
+    assert laid_out.grad is not None
+    assert laid_out.grad.abs().sum() > 0
