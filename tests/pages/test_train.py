@@ -85,28 +85,6 @@ def test_pictures_of_what_a_run_sees_are_made_once_a_state_and_look(runs, open_p
     assert len(made) == 1
 
 
-def test_a_shipped_one_of_images_that_nobody_has_is_told_and_comes_after_those_that_can_be_shown(runs, zoo, open_page):
-    foreign, known = zoo / "colours/pgd_at", zoo / "fashion_mnist/pgd_at"
-    shutil.copytree(known, foreign)
-    for file, old, new in (
-        ("recipe.toml", "fashion_mnist_small", "somebodys_copy"),
-        ("recipe.toml", '"fashion_mnist"', '"somebodys_copy"'),
-    ):
-        (foreign / file).write_text((foreign / file).read_text().replace(old, new))
-    app = open_page(TRAIN)
-    assert not app.error
-    app = open_page(TRAIN, watch="colours/pgd_at")  # other images of the same shape and classes are here
-    assert not app.error
-    assert "the weights of the best epoch" in captions(app)
-    card = json.loads((foreign / "card.json").read_text())
-    (foreign / "card.json").write_text(json.dumps(card | {"class_names": [f"no {k}" for k in range(10)]}))
-    app = open_page(TRAIN)
-    assert links(app)["Open in Perturb"].endswith("model=fashion_mnist%2Fpgd_at")
-    app = open_page(TRAIN, watch="colours/pgd_at")
-    assert not app.error
-    assert "Its images are not on this machine" in captions(app)
-
-
 def test_nothing_at_all(zoo, open_page):
     shutil.rmtree(zoo)
     assert "There is no run and no history" in told(open_page(TRAIN))

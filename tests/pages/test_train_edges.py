@@ -1,9 +1,10 @@
-"""Train at its edges: a disk that fills during a run, a clock that jumps, and runs that end while they are watched."""
+"""Train at its edges: images nobody has, a disk that fills, a clock that jumps, runs that end while they are watched."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from robust_core.training.record import read_record, write_record
 from robust_core.training.run import Run
 from robust_core.training.work import working
 from robust_core.types import Splits, UserError
-from tests.pages.test_train import alt, buttons, figure, runs, told
+from tests.pages.test_train import alt, buttons, captions, figure, links, runs, told
 from tests.pages.trained import TRAIN, add_run, epoch, grow, recipe, steps, story
 from tests.training.pretended import Pretended, pretended
 from tests.training.test_loop import CPU, made, timeless, tiny
@@ -215,3 +216,25 @@ def test_a_list_without_the_last_living_run_is_not_looked_at_for_ever(
     assert read_record(folder).phase == "stopped"
     assert (folder / STATE).is_dir()
     assert not launch.launcher().alive(read_record(folder).process)
+
+
+def test_a_shipped_one_of_images_that_nobody_has_is_told_and_comes_after_those_that_can_be_shown(runs, zoo, open_page):
+    foreign, known = zoo / "colours/pgd_at", zoo / "fashion_mnist/pgd_at"
+    shutil.copytree(known, foreign)
+    for file, old, new in (
+        ("recipe.toml", "fashion_mnist_small", "somebodys_copy"),
+        ("recipe.toml", '"fashion_mnist"', '"somebodys_copy"'),
+    ):
+        (foreign / file).write_text((foreign / file).read_text().replace(old, new))
+    app = open_page(TRAIN)
+    assert not app.error
+    app = open_page(TRAIN, watch="colours/pgd_at")  # other images of the same shape and classes are here
+    assert not app.error
+    assert "the weights of the best epoch" in captions(app)
+    card = json.loads((foreign / "card.json").read_text())
+    (foreign / "card.json").write_text(json.dumps(card | {"class_names": [f"no {k}" for k in range(10)]}))
+    app = open_page(TRAIN)
+    assert links(app)["Open in Perturb"].endswith("model=fashion_mnist%2Fpgd_at")
+    app = open_page(TRAIN, watch="colours/pgd_at")
+    assert not app.error
+    assert "Its images are not on this machine" in captions(app)
