@@ -1,4 +1,4 @@
-"""Train at its edges: images nobody has, a disk that fills, a clock that jumps, runs that end while they are watched."""
+"""Train at its edges: no images, a disk that fills, a clock that jumps, runs that end while they are watched."""
 
 from __future__ import annotations
 
