@@ -71,6 +71,11 @@ class Comparison:
         """1 for the method, -1 for the rival, 0 where chance or too few images leave it open."""
         return 0 if self.n < ENOUGH else (self.low > 0) - (self.high < 0)
 
+    @property
+    def decides(self) -> int:
+        """As side, but a win that the attacks on the router might take back decides nothing."""
+        return min(self.side, 0) if self.spared else self.side
+
 
 @dataclass(frozen=True, kw_only=True)
 class Unspared:
@@ -108,9 +113,9 @@ class Verdict:
     def answer(self) -> Answer:
         if self.unequal:
             return "trained differently"
-        if self.by.side == 0 or self.against or (self.by.side > 0 and self.by.spared):
+        if self.by.decides == 0 or self.against:
             return "undecided"
-        return "holds" if self.by.side > 0 else "does not hold"
+        return "holds" if self.by.decides > 0 else "does not hold"
 
 
 def verdict(claim: Claim, listed: Sequence[Listed], *, of: str | None = None) -> Verdict | None:
@@ -133,7 +138,7 @@ def verdict(claim: Claim, listed: Sequence[Listed], *, of: str | None = None) ->
                                unspared=_unspared(method, made[0]))  # fmt: skip
     if best is None:
         return None
-    against = sum(one.side not in (0, best.by.side) for one in equal)
+    against = sum(one.decides not in (0, best.by.decides) for one in equal)
     return Verdict(**vars(best) | {"pairs": max(len(equal), 1), "against": against})
 
 

@@ -79,3 +79,11 @@ def test_where_autoattack_met_both_the_attacks_on_the_router_decide(tmp_path: Pa
     found = answered(verdict(ROUTED, routed(tmp_path, whole, many, robust=150, rival=rival, rival_robust=100)))
     assert (found.by.yardstick.id, found.by.spared, found.unspared) == ("worst:table+autoattack", False, None)
     assert (found.by.n, found.answer) == (1000, "does not hold")
+
+
+def test_a_spared_router_that_wins_contradicts_nobody(tmp_path: Path) -> None:
+    lost, won = (evaluation(CLEAN, tally(*(count,) * 4, each=250)) for count in (100, 190))
+    every = routed(tmp_path, lost, robust=100, rival=evaluation(CLEAN, tally(*(150,) * 4, each=250)), rival_robust=150)
+    more = card("A, too", architecture="aw_net", evaluations=(won,), **figures(190))
+    found = answered(verdict(ROUTED, [*every, listed(tmp_path / "c", more)]))
+    assert (found.pairs, found.against, found.answer) == (2, 0, "does not hold")
