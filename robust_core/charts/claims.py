@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, note
 
 Answer = Literal["holds", "does not hold", "undecided", "trained differently"]
 ROW = 66  # px high
+LINE, LETTERS = 17, 42  # px and letters of a line of what a row is judged by: the names leave the plot its room
 SMALL = 11.5  # px, the font of what a row is judged by
 WORDS: dict[Answer, str] = {
     "holds": "holds here", "does not hold": "does not hold here", "undecided": "undecided here",
@@ -48,7 +50,8 @@ def claims(answers: Sequence[Claimed], *, look: Theme = LIGHT) -> go.Figure:
 
     Below each its networks and what it is judged by, in bold where most of the others are judged otherwise.
     """
-    chart = figure(look, height=64 + ROW * len(answers), alt=_alt(answers), margin={"l": 8, "r": 8, "t": 8, "b": 44})
+    row = ROW + LINE * max((len(_lines(one.under)) - 1 for one in answers), default=0)
+    chart = figure(look, height=64 + row * len(answers), alt=_alt(answers), margin={"l": 8, "r": 8, "t": 8, "b": 44})
     paint = {"holds": look.good, "does not hold": look.adversarial}
     for at, one in enumerate(answers):
         colour = paint.get(one.answer, look.muted)
@@ -78,7 +81,9 @@ def claims(answers: Sequence[Claimed], *, look: Theme = LIGHT) -> go.Figure:
     reach = max([1.0, *(max(abs(one.low), abs(one.high)) for one in answers)]) * 1.06
     chart.update_layout(
         margin_r=150,
-        xaxis=axis(look, "points by which the method fares better than its rival", range=[-reach, reach], nticks=9),
+        xaxis=axis(
+            look, "points by which the method fares better than its rival", range=[-reach, reach], nticks=7, tickangle=0
+        ),
         yaxis=axis(
             look, tickvals=list(range(len(answers))), ticktext=_rows(answers, look),
             range=[len(answers) - 0.5, -0.5], showgrid=False,
@@ -98,9 +103,14 @@ def _rows(answers: Sequence[Claimed], look: Theme) -> list[str]:
     return [
         f'{label(one.title, 60)}<span style="font-size:{SMALL}px;color:{look.muted}">'
         f"<br>{' and '.join(label(name, 26) for name in one.pair)}"
-        f"<br>{said(label(one.under, 80), usual=one.under == under)}, {said(f'n = {one.n:,}', usual=one.n == n)}</span>"
+        f"<br>{said('<br>'.join(_lines(one.under)), usual=one.under == under)}, "
+        f"{said(f'n = {one.n:,}', usual=one.n == n)}</span>"
         for one in answers
     ]
+
+
+def _lines(under: str) -> list[str]:
+    return [label(line, LETTERS) for line in textwrap.wrap(under, LETTERS)]
 
 
 def _usual(values: Sequence[Hashable]) -> Hashable:
