@@ -136,7 +136,7 @@ def _remarks(found: Sequence[Verdict]) -> list[str]:
     counts = [_title(one.claim) for one in found if not one.by.paired]
     paired = ", image by image" if len(counts) < len(found) else ""
     if paired and counts:
-        paired += f" but for {'; '.join(counts)}, where too few images differ or are told"
+        paired += f" but for {'; '.join(counts)}, where too few images differ, or are told"
     said = [
         f"Robust: on the first n test images of {verbatim('; or of '.join(places))}"
         + ("; in bold where a row is judged otherwise than most. " if len(footings) > 1 else ". ")

@@ -68,3 +68,12 @@ def test_each_answer_has_a_mark_of_its_own() -> None:
     assert WORDS.keys() == SYMBOLS.keys() == set(get_args(Answer))
     assert all(words.startswith(answer) for answer, words in WORDS.items())  # one vocabulary, from Python too
     assert len(set(SYMBOLS.values())) == len(SYMBOLS)
+
+
+def test_a_long_name_of_attacks_takes_lines_not_the_room_of_the_picture() -> None:
+    long = "worst case of the papers' attacks and AutoAttack (and of those on a router)"
+    short, tall = claims([HELD, FAILED]), claims([replace(HELD, under=long), FAILED])
+    lines = [re.sub("<[^>]*>", "", line) for line in re.split("<br>", rows(tall)[0])]
+    assert " ".join(lines).endswith(f"{long}, n = 10,000")
+    assert max(map(len, lines)) <= 42 + len(", n = 10,000")
+    assert tall.layout.height > short.layout.height

@@ -122,7 +122,7 @@ def test_what_few_images_know_is_named_once():
         ((True, True), "images' chance alone, image by image; another seed"),
         (
             (True, False),
-            "image by image but for ABSLD against RSLAD, worst class, where too few images differ or are told;",
+            "image by image but for ABSLD against RSLAD, worst class, where too few images differ, or are told;",
         ),
         ((False, False), "images' chance alone; another seed"),
     ],
