@@ -73,7 +73,8 @@ def change(
 ) -> None:
     """Change a run while it goes: its highest learning rate, or its inner attack."""
     control.change(run, **dict(parse_value(text) for text in set_))
-    typer.echo(f"{run}: taken before its next step")
+    goes = control.look(control.find(run)).status == "running"
+    typer.echo(f"{run}: taken before its next step" + ("" if goes else ", when it goes on"))
 
 
 @app.command()

@@ -124,6 +124,7 @@ def test_on_the_command_line(recipe: Recipe, tmp_path: Path) -> None:
     (tmp_path / "own").rename(tmp_path / "moved")
     assert said("change", "r", "--set", "lr=0.01") == "r: taken before its next step\n"
     assert control.wait("r", seconds=PATIENCE).status == "failed"
+    assert said("change", "r", "--set", "lr=0.02") == "r: taken before its next step, when it goes on\n"
     (row,) = json.loads(said("runs", "--json"))
     assert (row["name"], row["status"], row["title"]) == ("r", "failed", "tiny")
     assert row["told"].startswith("unknown data set 'own'")
