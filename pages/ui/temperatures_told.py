@@ -9,12 +9,19 @@ from pages.ui.frame import guarded, look, show, verbatim
 from pages.ui.temperatures_runs import Watched
 from robust_core import charts
 from robust_core.explain import Story, by_difficulty
-from robust_core.methods.absld import TEMPERATURES
+from robust_core.methods.absld import MARGINS, TEMPERATURES, WEIGHTS
 from robust_core.training import status
 from robust_core.types import UserError
 
 ORDERS = {"hard": "hardest first", "name": "by name", "data": "as in the data"}
 POLL = 2.0  # seconds between looks at a run under way
+ALSO = {"weight": "a weight in the loss", "margin": "an ε of its own"}
+LEVERS = {
+    "weight": "A class's weight multiplies its terms of the loss in the next epoch: the sooner its images fell to the "
+    "inner attack, the more it weighs, {:.3g} to {:.3g}.".format(*WEIGHTS),
+    "margin": "In the next epoch its images are attacked with ε times its own factor, {:g} to {:g}, larger for hard "
+    "classes.".format(*MARGINS),
+}
 SMALL = 30  # held-out images a class below which its accuracy jumps by whole points
 WORDS = {
     "absld": "Each class has its own temperatures. After an epoch, those whose error risk lies above the mean are "
@@ -66,7 +73,9 @@ def _intro(run: Watched, told: Story) -> str:
             "its classes fared. “Fair temperatures” on the [Train](Train) page makes a run with them within minutes; "
             "the `…_absld.toml` among the recipes of the zoo make them on whole sets of images."
         )
-    return words
+    if run.method != "absld" or not (more := [word for name, word in ALSO.items() if told.moved(name)]):
+        return words
+    return f"{words} Here each class has {' and '.join(more)} as well."
 
 
 def _nothing(run: Watched) -> str:
@@ -92,7 +101,7 @@ def _classes(run: Watched, told: Story, names: tuple[str, ...], beside: Watched 
     measured = _measured(run, told, names)
     signed = f"{run.title}{f', trained on {run.recipe.data.name}' if run.recipe else ''}. {measured}"
     show(maps, "class_maps", told=signed)
-    st.caption(measured)
+    st.caption(" ".join([measured, *(words for name, words in LEVERS.items() if told.moved(name))]))
     st.markdown(f"### After epoch {epoch} of {last}{_held(epoch, kept)}")
     bars = charts.class_bars(told, names, epoch=epoch, order=order, look=look())
     show(bars, "class_bars", told=f"Epoch {epoch} of {last}. {signed}")

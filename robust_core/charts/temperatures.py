@@ -20,6 +20,7 @@ from robust_core.types import UserError
 MANY = 24  # classes from which on rows are thin and not all are named
 BARELY = math.log(1.05)  # a largest |log τ| below which the colours stay pale: all classes are taught about alike
 CLOSE = 0.08  # of a colour bar: a tick nearer than that to the one at τ = 1 would lie on it
+LEVERS = {"weight": "weight in the loss", "margin": "ε of the class, over ε"}
 ROOM = 64  # px below a map: its ticks, the word below them and the next map's title
 
 
@@ -27,7 +28,7 @@ ROOM = 64  # px below a map: its ticks, the word below them and the next map's t
 class _Map:
     title: str
     values: Numbers
-    kind: str  # "tau", "robust", "clean" or "risk"
+    kind: str  # "tau", "lever", "robust", "clean" or "risk"
 
 
 def class_maps(
@@ -37,7 +38,8 @@ def class_maps(
     """Maps of a row a class and a column an epoch, all on the same axes: attacked on top, clean below.
 
     With temperatures: τ_adv beside robust and τ_nat beside clean accuracy; taught by soft labels without them: the
-    error risks in their place; else the accuracies alone. order: the classes from top to bottom. current: the epoch to
+    error risks in their place; else the accuracies alone. Below, where they ever left 1: the classes' weights in the
+    loss and what their inner attack has of ε. order: the classes from top to bottom. current: the epoch to
     frame. kept: the epoch whose weights the run kept, marked by a rule. Gaps are empty cells. Raises UserError where
     the names or the order do not fit the story.
     """
@@ -78,7 +80,7 @@ def _maps(told: Story) -> list[_Map]:
             found.append(_Map(title=title, values=rows[name], kind=kind))
         if beside is not None:
             found.append(beside)
-    return found
+    return found + [_Map(title=title, values=rows[n], kind="lever") for n, title in LEVERS.items() if told.moved(n)]
 
 
 def _one_map(
@@ -90,7 +92,7 @@ def _one_map(
     scale = _scale(part, values, look)
     shown = "%{z:.3f}"
     said: Any = None
-    if part.kind == "tau":  # coloured by its logarithm, told as it is
+    if part.kind in ("tau", "lever"):  # coloured by its logarithm, told as it is
         shown, said = "%{customdata:.3f}", [gapped(np.round(row, 4)) for row in values]
         values = _logs(values)
     elif part.kind in ("robust", "clean"):
@@ -150,8 +152,10 @@ class _Scale:
 
 
 def _scale(part: _Map, values: Numbers, look: Theme) -> _Scale:
-    if part.kind == "tau":
-        return _tau_scale(_logs(values), look)
+    if part.kind in ("tau", "lever"):  # what favours a class has one colour: a sharp label, a weight or an ε above 1
+        favoured, spared = look.categories[1], look.categories[0]
+        ends = (favoured, spared) if part.kind == "tau" else (spared, favoured)
+        return _factor_scale(_logs(values), ends, look)
     if part.kind == "risk":
         top = float(values[np.isfinite(values)].max(initial=0.0)) or 1.0
         ticks = {v: f"{v:.3g}" for v in (0.0, top / 2, top)}
@@ -160,22 +164,23 @@ def _scale(part: _Map, values: Numbers, look: Theme) -> _Scale:
     return _Scale(colours=colours, low=0.0, high=1.0, ticks={v: in_percent(v, whole=True) for v in (0.0, 0.5, 1.0)})
 
 
-def _logs(tau: Numbers) -> Numbers:
-    """A temperature divides: τ = 2 softens as ½ sharpens. What is no temperature is a gap."""
-    return np.log(np.where(tau > 0, tau, np.nan))
+def _logs(factors: Numbers) -> Numbers:
+    """A temperature divides: τ = 2 softens as ½ sharpens. What is no factor is a gap."""
+    return np.log(np.where(factors > 0, factors, np.nan))
 
 
-def _tau_scale(logs: Numbers, look: Theme) -> _Scale:
-    """Equally far from the neutral τ = 1 on either side, in logarithms; the bar ends where the temperatures do."""
+def _factor_scale(logs: Numbers, ends: tuple[str, str], look: Theme) -> _Scale:
+    """Equally far from the neutral 1 on either side, in logarithms; the bar ends where the factors do. ends: the
+    colours far below 1 and far above it."""
     known = logs[np.isfinite(logs)]
     low, high = float(known.min(initial=0.0)), float(known.max(initial=0.0))
     reach = max(-low, high)
     ticks = {at: f"{math.exp(at):.3g}" for at in (low, 0.0, high) if not at or abs(at) > CLOSE * (high - low)}
     if reach < BARELY:
         low, high, reach = -BARELY, BARELY, BARELY
-    sharp, soft = look.categories[1], look.categories[0]
-    pale = [(-0.5, mixed(sharp, look.page, 0.45)), (0.0, look.grid), (0.5, mixed(soft, look.page, 0.45))]
-    anchors = [(at * reach, colour) for at, colour in [(-1.0, sharp), *pale, (1.0, soft)]]
+    below, above = ends
+    pale = [(-0.5, mixed(below, look.page, 0.45)), (0.0, look.grid), (0.5, mixed(above, look.page, 0.45))]
+    anchors = [(at * reach, colour) for at, colour in [(-1.0, below), *pale, (1.0, above)]]
     inside = [(at, colour) for at, colour in anchors if low < at < high]
     stops = [(low, _between(anchors, low)), *inside, (high, _between(anchors, high))]
     colours = [[(at - low) / (high - low), colour] for at, colour in stops]

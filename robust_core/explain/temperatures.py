@@ -54,9 +54,12 @@ class Story:
     @property
     def tempered(self) -> bool:
         """Do the classes have temperatures that ever left 1?"""
-        return any(
-            bool((np.abs(self.classes[k] - 1) > 1e-9).any()) for k in ("tau_adv", "tau_nat") if k in self.classes
-        )
+        return self.moved("tau_adv") or self.moved("tau_nat")
+
+    def moved(self, name: str) -> bool:
+        """Has it this factor of BY_CLASS (without "class_": a temperature, a weight, a margin), and did it ever leave 1
+        for any class?"""
+        return name in self.classes and bool((np.abs(self.classes[name] - 1) > 1e-9).any())
 
     @property
     def soft_labelled(self) -> bool:

@@ -88,6 +88,31 @@ def test_the_bar_of_temperatures_ends_where_they_do_and_tells_them() -> None:
     assert np.isnan(np.asarray(taught(0.0, -1.0, 2.0).z)[:2]).all()  # no temperatures
 
 
+def levers(**of_class: list[float]) -> Story:
+    """One epoch that left these factors behind."""
+    return story(
+        [
+            {"event": "epoch", "epoch": 1, "class_robust": [0.1, 0.5, 0.9]}
+            | {f"class_{n}": v for n, v in of_class.items()}
+        ]
+    )
+
+
+def test_weights_and_margins_are_drawn_where_they_moved() -> None:
+    names, order = ("a", "b", "c"), [0, 1, 2]
+    robust, weight, margin = heat(
+        charts.class_maps(levers(weight=[2.5, 1.0, 0.8], margin=[1.1, 1.0, 0.9]), names, order=order)
+    )
+    assert [weight.customdata[k][0] for k in range(3)] == pytest.approx([2.5, 1.0, 0.8])
+    assert painted(weight, 2.5) == LIGHT.categories[1]  # what favours a class, as a sharp label does
+    assert painted(margin, 1.0) == LIGHT.grid
+    assert "weight in the loss from 0.80 (c) to 2.50 (a)" in charts.alt(
+        charts.class_maps(levers(weight=[2.5, 1.0, 0.8]), names, order=order)
+    )
+    (alone,) = heat(charts.class_maps(levers(weight=[1.0] * 3, margin=[1.0, math.nan, 1.0]), names, order=order))
+    assert alone.zmax == robust.zmax == 1
+
+
 @pytest.mark.parametrize(("tempered", "soft", "maps"), [(True, True, 4), (False, False, 2)])
 def test_every_map_says_that_it_goes_over_epochs(tempered: bool, soft: bool, maps: int) -> None:
     layout = charts.class_maps(told(tempered=tempered, soft=soft), NAMES, order=[0, 1, 2]).layout
