@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import evaluation, plain
+from benchmarks import evaluation, gaps, held_out, plain
 from benchmarks.evaluation import growth, quick
 from benchmarks.official import held
 from benchmarks.training_step import CASES, EPS, Ours, operations
@@ -19,7 +19,7 @@ from robust_core.checkpoints import WEIGHTS, Checkpoint
 from robust_core.evaluation.ensemble import evaluate
 from robust_core.evaluation.plan import plan_for
 from robust_core.models import build
-from robust_core.types import ImageSet
+from robust_core.types import ImageSet, Routing, UserError
 from tests.conftest import TINY
 from tests.evaluation import claims
 
@@ -100,3 +100,24 @@ def test_only_an_evaluation_made_here_of_these_weights_and_images_is_laid_beside
         assert held(found(one), good.clean.n) is None
     assert held(found(good), good.clean.n + 1) is None
     assert held(found(good, *other), good.clean.n) == good
+
+
+def test_a_gap_is_the_first_less_the_second_and_of_itself_nothing(tmp_path: Path) -> None:
+    ours, theirs = (gaps.listed(name) for name in ("fashion_mnist/aw_net", "fashion_mnist/pgd_at_mixed"))
+    there, back, same = (list(gaps.rows(*pair)) for pair in ((ours, theirs), (theirs, ours), (ours, ours)))
+    on_all = [next(row for row in rows if "| 10000 |" in row).split(" | ")[2] for rows in (there, back, same)]
+    first, second = (float(cell.split(" [")[0].replace("−", "-")) for cell in on_all[:2])
+    assert first == -second != 0
+    assert on_all[2] == "+0.00"
+    with pytest.raises(UserError, match="has no card"):
+        gaps.listed(str(tmp_path))
+
+
+def test_a_held_out_image_stands_only_where_it_was_right(images: torch.Tensor) -> None:
+    net = build("aw_net", in_channels=1, num_classes=10, seed=0, **TINY).eval()
+    with torch.no_grad():
+        y = net(images).argmax(1)
+    y[0] = (y[0] + 1) % 10
+    for way in (None, Routing(p_type="clean")):
+        assert not held_out.stands("pgd", net, images, y, 0.1, way)[0]
+    assert held_out.stands("pgd", net, images, y, 1e-6)[1:].all()

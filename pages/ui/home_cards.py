@@ -36,7 +36,8 @@ def _aw_net(subject: Subject, films: Films) -> None:
     routed = next((one for one in told if one[0].net.mixes), told[0] if told else None)
     if routed is None:
         st.caption(
-            "No routed network here yet: `python -m robust_core train recipes/zoo/fashion_mnist_aw_net.toml` makes one."
+            "No routed network here yet. "
+            "`python -m robust_core train recipes/zoo/fashion_mnist_aw_net_mixed.toml` makes one."
         )
         return
     net, film = routed
@@ -44,7 +45,8 @@ def _aw_net(subject: Subject, films: Films) -> None:
     st.html(_bars("P(type = adversarial)", [("clean", before, "var(--c)"), ("attacked", after, "var(--a)")]))
     moved = after - before
     verdict = "tells the two apart" if moved > 0.2 else "is misled" if moved < -0.2 else "hardly sees a difference"
-    st.caption(f"{verbatim(net.title)} on this one picture: under PGD not aimed at the router, it {verdict}.")
+    idle = "" if net.net.mixes else " Here the guess mixes nothing: this network's filters alone follow the picture."
+    st.caption(f"{verbatim(net.title)} on this one picture: under PGD not aimed at the router, it {verdict}.{idle}")
     st.page_link("pages/2_Routing.py", label="See its route, and what many pictures say", icon=":material/alt_route:",
                  query_params=link.params() | {"model": net.name})  # fmt: skip
 

@@ -17,13 +17,15 @@ AT_END = {link.AT: str(link.LAST)}  # wherever the film was left at the stop bef
 
 @dataclass(frozen=True, kw_only=True)
 class Stop:
-    """nets: parameter → the last part of a network's name, of the set under the lens; params: the rest of the link."""
+    """nets: parameter → the last part of a network's name, of the set under the lens; rather: the same, taken instead
+    where it is there; params: the rest of the link."""
 
     page: str
     icon: str
     title: str
     told: str
     nets: Mapping[str, str]
+    rather: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -77,6 +79,7 @@ STOPS = (
         told="AW-Net's router sets the filters for each picture, and guesses whether it was attacked. Watch both on "
         "one picture and on many; then attack the router itself.",
         nets={"model": "aw_net"},
+        rather={"model": pickers.MIXED},
         params=AT_END,
     ),
 )
@@ -105,8 +108,9 @@ def tour(found: Shelf, net: Served) -> None:
 
 def _link(stop: Stop, folder: str, found: Shelf) -> dict[str, str] | None:
     """None where one of its networks is not on the shelf."""
-    every = [f"{folder}/{leaf}" for leaves in stop.nets.values() for leaf in leaves.split(",")]
+    nets = {**stop.nets, **{key: leaf for key, leaf in stop.rather.items() if f"{folder}/{leaf}" in found.nets}}
+    every = [f"{folder}/{leaf}" for leaves in nets.values() for leaf in leaves.split(",")]
     if any(name not in found.nets for name in every):
         return None
     picture = {"index": str(pickers.first_picture(found.nets[every[0]]).index)}
-    return {key: f"{folder}/{leaves}" for key, leaves in stop.nets.items()} | picture | dict(stop.params)
+    return {key: f"{folder}/{leaves}" for key, leaves in nets.items()} | picture | dict(stop.params)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 import torch
 
-from pages.ui import link
+from pages.ui import link, pickers
 from pages.ui.frame import verbatim
 from pages.ui.served import Served, Shelf
 from robust_core import checkpoints
@@ -46,7 +48,13 @@ def arrive(found: Shelf) -> None:
     st.session_state[_MET] = True
     names = dynamic(found)
     if names and "model" not in link.params():
-        link.write("model", names[0])
+        link.write("model", _telling(found, names))
+
+
+def _telling(found: Shelf, names: Sequence[str]) -> str:
+    """Of those on the first one's task one whose router tells the types, where there is one."""
+    alike = [name for name in names if pickers.same_task(found.nets[name], found.nets[names[0]])]
+    return next((name for name in alike if name.endswith(f"/{pickers.MIXED}")), names[0])
 
 
 def offer_dynamic(found: Shelf, net: Served) -> None:

@@ -34,7 +34,7 @@ FAR = 2**40  # more than any batch has images: noise of adversarial images is no
 
 
 class RouteTraining(BaseModel):
-    """How a dynamic network's route is trained; a static one has nothing to do with it. Open in the paper: METHODS §1.
+    """How a dynamic network's route is trained; a static one has nothing to do with it. The paper leaves it open.
 
     train_mix: "hard" runs BN_clean on clean and BN_adversarial on adversarial batches (the paper's figure); "soft"
     trains as it is used at inference; "random" draws the adversarial share per image, so that every mixture an
@@ -44,7 +44,7 @@ class RouteTraining(BaseModel):
     inner_attack: the path the inner attack takes: "soft" through the router, "adv" with BN_adversarial forced,
     "both" by turns. evade: λ by which a soft inner attack also wants to be taken for clean: it climbs its loss +
     λ·log P(clean), so that the router learns from attacks that know it; ours. type_weight: λ_type. Nearest to the
-    paper are train_mix "hard", inner_attack "soft", evade 0 and type_weight 1; random and skew are ours.
+    paper are train_mix "hard", inner_attack "soft" and evade 0 (recipes/paper); random and skew are ours.
     balance_weight: of the load balance of a mixture of experts, without which one expert soon takes every image.
     optimizer: of the router alone; lr: Adam's highest rate, which follows the schedule; no weight decay. By SGD a
     router without batch norm hardly leaves chance; one with batch norm learns, but to judge an image by what else is in

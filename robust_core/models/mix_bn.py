@@ -21,7 +21,7 @@ class MixBN(nn.Module):
     by image, a half hears each image as far as it speaks for it: its batch statistics are means weighted by P, which is
     not differentiated there. With P of 0 and 1 these are the two pure batches of the paper's figure, in one pass.
     mix="full" keeps statistics and affine parameters apart; mix="affine" shares the statistics and keeps two affines.
-    Source: AW-Net (arXiv 2306.03430), φ_j in METHODS §1; the weights and "affine" are ours, the latter after the
+    Source: AW-Net (arXiv 2306.03430), its φ_j; the weights and "affine" are ours, the latter after the
     dual-BN literature.
     """
 

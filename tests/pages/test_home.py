@@ -184,6 +184,18 @@ def test_the_card_of_the_router_is_of_one_whose_guess_decides(open_page, zoo, mo
     shown = texts(open_page(model=AW))
     assert "Mixed by type on this one picture" in shown
     assert "AW-Net on this one picture" not in shown
+    assert "the guess mixes nothing" not in shown
+    shutil.rmtree(mixed)
+    assert "the guess mixes nothing" in texts(open_page(model=AW))
+
+
+def test_routing_is_shown_first_by_one_whose_guess_decides(open_page, zoo):
+    """By the lecture's last stop, and to who comes to the page without a network."""
+    shutil.copytree(zoo / AW, zoo / f"{AW}_mixed")
+    last = open_page().get("page_link")
+    query = next(p.proto.query_string for p in last if "looks first" in p.proto.label)
+    assert parse_qs(query)["model"] == [f"{AW}_mixed"]
+    assert open_page("pages/2_Routing.py").selectbox(key="w_model").value == f"{AW}_mixed"
 
 
 def test_charts_can_be_taken_along_as_pictures(open_page):

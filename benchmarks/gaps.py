@@ -1,0 +1,87 @@
+"""How far one network is ahead of another, image by image, by all that both cards know of the same images.
+
+    python benchmarks/gaps.py [NAME or run folder] [NAME or run folder]
+
+The first less the second, in points, each with its 95 % interval of the images' chance (none where they differ on too
+few): W-Robust, worst class, and NSD (less is fairer; not in points). A table in Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from robust_core import checkpoints
+from robust_core.cards import Tally
+from robust_core.evaluation.footing import common
+from robust_core.evaluation.leaderboard import Row
+from robust_core.evaluation.measures import nsd
+from robust_core.evaluation.paired import Interval, gap_between_classes, gap_of_means
+from robust_core.evaluation.scores import Listed, boards, yardsticks
+from robust_core.types import UserError
+
+DEFAULT = ("fashion_mnist/aw_net", "fashion_mnist/pgd_at_mixed")
+
+
+def listed(name: str) -> Listed:
+    found = checkpoints.at(Path(name)) if Path(name).is_dir() else checkpoints.find(name)
+    if found.card is None:
+        raise UserError(f"{name} has no card: {found.problem or 'measure it first'}")
+    return Listed.of(found, found.card)
+
+
+def rows(first: Listed, second: Listed) -> Iterator[str]:
+    """One row a yardstick that both were measured by."""
+    for board in boards([first, second]):
+        for yardstick in yardsticks(board, [first, second]):
+            pair = common(board, yardstick.id, first, second)
+            if pair is None:
+                continue
+            (clean, ours), (other, theirs) = (both(one) for one in pair)
+            w = 50 * (clean.accuracy + ours.accuracy - other.accuracy - theirs.accuracy)
+            worst = 100 * (ours.worst_class - theirs.worst_class)
+            spread = (nsd(ours.class_accuracy) or 0) - (nsd(theirs.class_accuracy) or 0)
+            cells = (
+                f"{board.data_name}, {board.budget}, {yardstick.title}",
+                str(ours.n),
+                told(w, gap_of_means((clean, ours), (other, theirs)), 100, 2),
+                told(worst, gap_between_classes("worst_class", ours, theirs), 100, 1),
+                told(spread, gap_between_classes("nsd", ours, theirs), 1, 3),
+            )
+            yield "| " + " | ".join(cells) + " |"
+
+
+def both(row: Row) -> tuple[Tally, Tally]:
+    """Clean and robust, which a row on a common footing has."""
+    assert row.clean
+    assert row.robust
+    return row.clean, row.robust
+
+
+def told(gap: float, interval: Interval | None, unit: float, digits: int) -> str:
+    """ "+0.31 [0.06, 0.56]"."""
+    ends = "" if interval is None else f" [{unit * interval[0]:.{digits}f}, {unit * interval[1]:.{digits}f}]"
+    return f"{gap:+.{digits}f}{ends}".replace("-", "−")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="*", default=DEFAULT, help="two of them")
+    args = parser.parse_args()
+    try:
+        if len(args.networks) != 2:
+            raise UserError(f"two networks make a gap; got {len(args.networks)}")
+        found = list(rows(*map(listed, args.networks)))
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    print(f"{args.networks[0]} less {args.networks[1]}\n")
+    print("| measured by | images | W-Robust | worst class | NSD |\n|---|---|---|---|---|")
+    print("\n".join(found) or "| nothing that both were measured by | | | | |")
+
+
+if __name__ == "__main__":
+    main()
