@@ -65,3 +65,6 @@ def test_figures_are_those_of_the_cards() -> None:
         assert card.robust is not None
         for figure in (card.clean.accuracy, card.robust.accuracy, card.robust.worst_class):
             assert f"{figure:.1%}" in cells, (name, figure)
+        tried = [e for e in card.evaluations if e.clean.n == 1000 and "autoattack" in e.groups]
+        worst = min((e.worst.accuracy for e in tried), default=None)
+        assert cells.split(" | ")[-2] == ("–" if worst is None else f"{worst:.1%}"), name
