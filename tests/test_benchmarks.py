@@ -121,3 +121,4 @@ def test_a_held_out_image_stands_only_where_it_was_right(images: torch.Tensor) -
     for way in (None, Routing(p_type="clean")):
         assert not held_out.stands("pgd", net, images, y, 0.1, way)[0]
     assert held_out.stands("pgd", net, images, y, 1e-6)[1:].all()
+    assert not held_out.stands("pgd", net, images, y, 0.5)[1:].all()  # it does attack
