@@ -20,8 +20,8 @@ def flatters(card: Card, e: Evaluation) -> str:
 
 def left_out(e: Evaluation, group: str = "") -> tuple[Remark, ...]:
     """What the evaluation's notes say was left out, of this group or of all: no reason not to rank it."""
-    # That a static net was not attacked as a routed one is no remark.
-    notes = [note for note in e.notes if "static" not in note]
+    # Attacks on what a network has not got, a router or its types, are not missing.
+    notes = [note for note in e.notes if "static" not in note and "this router" not in note]
     return tuple(("attacks left out", note) for note in notes if not group or _group_of(note) in ("", group))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from robust_core.evaluation.footing import common
 from robust_core.evaluation.leaderboard import ordered, ranks, row, with_fewer_marked
 from robust_core.evaluation.scores import Listed, yardsticks
 from tests.evaluation.claims import card, evaluation, tally
@@ -45,11 +46,18 @@ def test_a_whole_figure_is_shown_before_it_even_on_fewer_images(tmp_path: Path) 
         assert (found.robust.n, found.ranked, found.marks) == (100, True, ())
 
 
-def test_what_could_not_be_made_of_it_is_no_flattery(tmp_path: Path) -> None:
-    note = "of the attacks on the router only path_clean were run: this router tells no types"
-    (one,) = on_disk(tmp_path, aw=(WHOLE.model_copy(update={"notes": (note,)}),))
-    found = row(one, board_of(one), WORST)
-    assert (found.ranked, words(found)) == (True, {"attacks left out"})
+def test_attacks_on_what_a_router_has_not_got_are_not_missing(tmp_path: Path) -> None:
+    whole, stick = evaluation(CLEAN, tally(9, 9, 9, 9), plan=("table", "autoattack", "adaptive")), f"{WORST}+autoattack"
+    for note, said in {
+        "of the attacks on the router only router_signals were run: this router tells no types": set(),
+        "FAB was left out: the package is not installed": {"attacks left out"},
+    }.items():
+        mixture = whole.model_copy(update={"notes": (note,)})
+        both = on_disk(tmp_path / str(len(said)), aw=(mixture,), twin=(whole,))
+        found = row(both[0], board_of(*both), stick)
+        assert (found.ranked, words(found)) == (True, said)
+        # Only a whole worst case is held against another's.
+        assert (common(board_of(*both), stick, *both) is None) == bool(said)
 
 
 def test_it_brings_no_yardstick_to_the_front(tmp_path: Path) -> None:
