@@ -2,8 +2,10 @@
 
     python benchmarks/gaps.py [NAME or run folder] [NAME or run folder]
 
-The first less the second, in points, each with its 95 % interval of the images' chance (none where they differ on too
-few): W-Robust, worst class, and NSD (less is fairer; not in points). A table in Markdown.
+The first less the second, in points, each with its 95 % interval of the images' chance: W-Robust, worst class, and NSD
+(less is fairer; not in points). A table in Markdown. No interval, and so no finding: where they differ on too few
+images, where a class has too few for its gap (of 1,000 images some 100 each), or where one card does not say which
+images were right.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from robust_core.evaluation.accuracy import measure
 from robust_core.evaluation.stored import check_fit, held, put_in_card
 from robust_core.frozen import frozen
 from robust_core.library import commands as library_commands
+from robust_core.library import table
 from robust_core.training import commands, control
 from robust_core.training.fit import fitting_teachers
 from robust_core.training.limits import refuse_when_off
@@ -131,38 +132,8 @@ def _tell(event: dict[str, Any]) -> None:
 @app.command(name="list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="one JSON array instead of a table")] = False) -> None:
     """Every checkpoint with its measured figures, from its card."""
-    rows = [_row(checkpoint) for checkpoint in checkpoints.find_all()]
-    if as_json:
-        typer.echo(json.dumps(rows, indent=1))
-        return
-    typer.echo(f"{'checkpoint':34} {'method':12} {'params':>9} {'clean':>7} {'robust':>7}  n, attack")
-    for row in rows:
-        if row["problem"]:
-            typer.echo(f"{row['name']:34} {row['problem']}")
-            continue
-        clean, robust = (f"{row[k]:.2%}" if row[k] is not None else "—" for k in ("clean", "robust"))
-        told = f"n = {row['n']}, {row['attack']}" if row["attack"] else "not measured"
-        typer.echo(f"{row['name']:34} {row['method']:12} {row['parameters']:9,} {clean:>7} {robust:>7}  {told}")
-
-
-def _row(checkpoint: checkpoints.Checkpoint) -> dict[str, Any]:
-    card = checkpoint.card
-    row: dict[str, Any] = {"name": checkpoint.name, "problem": checkpoint.problem}
-    if card is None:
-        return row
-    clean, robust = card.clean, card.robust
-    return row | {
-        "title": card.title,
-        "method": card.method,
-        "architecture": card.architecture,
-        "parameters": card.parameters,
-        "clean": clean.accuracy if clean else None,
-        "robust": robust.accuracy if robust else None,
-        "worst_class": robust.worst_class if robust else None,
-        "n": robust.n if robust else None,
-        "attack": robust.attack.describe() if robust and robust.attack else None,
-        "train_seconds": card.train_seconds,
-    }
+    rows = [table.row(checkpoint) for checkpoint in checkpoints.find_all()]
+    typer.echo(json.dumps(rows, indent=1) if as_json else "\n".join(table.lines(rows)))
 
 
 @app.command(name="measure")

@@ -10,7 +10,7 @@ from pages.ui.frame import colours, verbatim
 from robust_core.cards import Figure, Tally
 from robust_core.evaluation.cost import Cost
 from robust_core.evaluation.leaderboard import JUDGES, LOW_FIRST, Row, interval, ranks
-from robust_core.evaluation.measures import in_percent, percents, spaced
+from robust_core.evaluation.measures import percents, spaced
 from robust_core.evaluation.report import (
     ELSEWHERE,
     MISSING,
@@ -148,15 +148,15 @@ def _share(tally: Tally | None, kind: str, told: str = "") -> Cell:
     }  # fmt: skip
 
 
-def _in_words(value: float, low: float, high: float) -> Cell:
+def _in_words(value: float, low: float, high: float, least: int = 1) -> Cell:
     """A share over its interval, both with as many decimals."""
-    _, start, end = percents(value, low, high)
-    return {"text": in_percent(value, low, high).partition(" [")[0], "sub": f"{start} … {end}"}
+    mid, start, end = percents(value, low, high, least=least)
+    return {"text": f"{mid}\u00a0%", "sub": f"{start} … {end}"}
 
 
 def _weighted(figure: Figure) -> Cell:
-    told = {"tip": f"{figure_in_percent(figure)}, from the ends of both"}
-    return _in_words(figure.value, figure.low, figure.high) | told
+    told = {"tip": f"{figure_in_percent(figure, least=2)}, from the ends of both"}
+    return _in_words(figure.value, figure.low, figure.high, least=2) | told
 
 
 def _worst(one: Row, figure: Figure) -> Cell:

@@ -76,8 +76,8 @@ STOPS = (
         page="2_Routing",
         icon=":material/alt_route:",
         title="A network that looks first",
-        told="AW-Net's router sets the filters for each picture, and guesses whether it was attacked. Watch both on "
-        "one picture and on many; then attack the router itself.",
+        told="AW-Net's router sets the filters for each picture. It guesses whether it was attacked, too, though not "
+        "every network follows the guess. Watch both on one picture and on many; then attack the router itself.",
         nets={"model": "aw_net"},
         rather={"model": pickers.MIXED},
         params=AT_END,

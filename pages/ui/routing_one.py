@@ -58,6 +58,7 @@ def _maps(net: Served, subject: Subject, way: Way) -> None:
         order=order,
         chosen=picked,
         dark=look().name == "dark",
+        mixes=net.net.mixes,
     )
     show_way(packed, lambda text: link.write("filter", text), step=link.at_step(), on_step=link.rest_at, key="routes")
     st.caption(_told(way, subject, order, experts, net.net.mixes))

@@ -119,7 +119,7 @@ def _drawn(found: Verdict, *, alike: bool) -> charts.Claimed:
 def _figures(claim: Claim, by: Comparison) -> str:
     if claim.what == "nsd":
         return f"{by.method:.3f} and {by.rival:.3f}"
-    ours, theirs = percents(by.method, by.rival)
+    ours, theirs = percents(by.method, by.rival, least=2 if claim.what == "w_robust" else 1)
     return f"{ours} and {theirs}\u00a0%"
 
 

@@ -30,9 +30,9 @@ def wilson(correct: int, n: int, z: float = 1.96) -> tuple[float, float]:
     return 0.0 if correct == 0 else max(0.0, middle - reach), 1.0 if correct == n else min(1.0, middle + reach)
 
 
-def percents(*shares: float) -> list[str]:
+def percents(*shares: float, least: int = 1) -> list[str]:
     """Shares of one cell as percent, all with the decimals that none of them looks like another, or like 0 or 100 where
-    it is not: one as a rule, "0.00" and "0.04" for none of 10,000 and where its interval ends.
+    it is not: `least` as a rule, "0.00" and "0.04" for none of 10,000 and where its interval ends.
 
     Of 0 of n the interval needs a second decimal from n = 7,680 on, and a third from 76,800 on.
     """
@@ -44,13 +44,14 @@ def percents(*shares: float) -> list[str]:
         apart = len(set(texts)) == len(set(shares))
         return apart and all((float(t) in (0, 100)) == (s in (0, 1)) for s, t in zip(shares, texts, strict=True))
 
-    return next((texts for d in range(1, MOST_DECIMALS) if enough(texts := told(d))), told(MOST_DECIMALS))
+    return next((texts for d in range(least, MOST_DECIMALS) if enough(texts := told(d))), told(MOST_DECIMALS))
 
 
-def in_percent(share: float, *ends: float, whole: bool = False) -> str:
+def in_percent(share: float, *ends: float, whole: bool = False, least: int = 1) -> str:
     """ "74.2 %", with its interval "74.2 % [73.3, 75.0]": as pages, charts and reports write it, with a space that no
-    line breaks at. whole: without decimals, where there is no room."""
-    value, *around = [f"{100 * share:.0f}"] if whole else percents(share, *ends)
+    line breaks at. whole: without decimals, where there is no room; least: decimals otherwise (W-Robust takes two: it
+    is the half of a sum, and 83.05 and 82.95 are no tie)."""
+    value, *around = [f"{100 * share:.0f}"] if whole else percents(share, *ends, least=least)
     return f"{value}\u00a0%" + (f" [{', '.join(around)}]" if around else "")
 
 

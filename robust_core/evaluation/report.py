@@ -144,7 +144,7 @@ def lines(rows: Sequence[Row], sort: str = "w_robust") -> list[list[str]]:
                 str(placed.get(row.name, "–")), titles[row.name],
                 called(row.card.method), called(row.card.architecture),
                 share(row.clean), share(robust),
-                MISSING if row.w_interval is None else figure_in_percent(row.w_interval),
+                MISSING if row.w_interval is None else figure_in_percent(row.w_interval, least=2),
                 worst, spread, f"{robust.n:,}" if robust else "–", checked(row), f"{row.card.parameters:,}",
                 MISSING if row.multiply_adds is None else f"{row.multiply_adds / 1e6:,.1f} M", milliseconds(row),
                 "; ".join(mark.word for mark in row.marks),
@@ -165,9 +165,9 @@ def milliseconds(row: Row) -> str:
     return f"{row.cost.one_ms:.2f}" + ("" if row.cost.here else f" ({ELSEWHERE})")
 
 
-def figure_in_percent(figure: Figure) -> str:
+def figure_in_percent(figure: Figure, *, least: int = 1) -> str:
     """ "74.2 % [73.3, 75.0]"."""
-    return in_percent(figure.value, figure.low, figure.high)
+    return in_percent(figure.value, figure.low, figure.high, least=least)
 
 
 def in_numbers(figure: Figure) -> str:

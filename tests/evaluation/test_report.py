@@ -76,7 +76,7 @@ def test_markdown_has_a_table_of_equal_width_and_says_what_it_is(tmp_path: Path)
     assert widths == {len(headings()) + 1}
     assert "&lt;b>" in text
     assert "50.0\u00a0% [40.4, 59.6]" in text
-    assert re.search(r"\| 69\.0\u00a0% \[\d\d\.\d, \d\d\.\d\] \|", text)
+    assert re.search(r"\| 69\.00\u00a0% \[\d\d\.\d\d, \d\d\.\d\d\] \|", text)
     assert "W-Robust's interval: half the sum of the lower ends of both" in text
     assert "1 of 2 caught" in text
     assert re.search(r"\| 20\.0\u00a0% \[\d+\.\d, \d+\.\d\] dog \| 0\.447 \[0\.\d{3}, 0\.\d{3}\] \|", text)

@@ -273,4 +273,7 @@ def test_routes_part_by_type_or_by_signals(p_adversarial, signal, told):
         return Route(signals={"layer1.0.conv1": torch.full((1, 4), omega)}, p_type=torch.tensor([[1 - p, p]]))
 
     way = SimpleNamespace(clean=route(0.1, 1.0), route=route(p_adversarial, signal), index=(1,))
-    assert routes._told(way) == [f"The routes {told}"]
+    assert routes._told(way, mixes=True) == [f"The routes {told}"]
+    # A guess that mixes nothing is no part of the route.
+    assert "takes" not in routes._told(way, mixes=False)[0]
+    assert routes._told(way, mixes=False)[0].startswith("The routes part") == (signal > 1.1)

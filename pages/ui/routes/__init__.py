@@ -73,8 +73,10 @@ def pack(
     order: str,
     chosen: tuple[str, int] | None,
     dark: bool,
+    mixes: bool,
 ) -> dict[str, Any]:
-    """A way as plain JSON. truth: the true class, None where nobody knows it. order: "change" or "index"."""
+    """A way as plain JSON. truth: the true class, None where nobody knows it. order: "change" or "index". mixes: does
+    the network's guess at the type decide anything?"""
     experts = bool(way.route.experts)
     neutral = 0.0 if experts else 1.0
     before, after = decisions(way.clean), decisions(way.route)
@@ -115,7 +117,7 @@ def pack(
         "cleanPType": None if way.clean.p_type is None else round(float(way.clean.p_type[0, 1]), 4),
         "margin": _finite(way.margin),
         "cleanMargin": _clean_margin(way),
-        "told": _told(way),
+        "told": _told(way, mixes=mixes),
         "index": [number + black_box for number in way.index],
         "unit": "query" if black_box else "step",
         "width": width,
@@ -131,9 +133,12 @@ def pack(
     }
 
 
-def _told(way: Way) -> list[str]:
-    """A sentence a step: do the routes part, by what the router takes the pictures for or by its other decisions?"""
-    typed, clean = way.route.p_type, way.clean.p_type
+def _told(way: Way, *, mixes: bool) -> list[str]:
+    """A sentence a step: do the routes part, by what the router takes the pictures for or by its other decisions?
+
+    A guess at the type that mixes nothing is no part of the route.
+    """
+    typed, clean = (way.route.p_type, way.clean.p_type) if mixes else (None, None)
     apart = torch.stack([torch.zeros(len(way.index)), *distances(way.clean, way.route).values()]).amax(dim=0)
     words = []
     for i, block in enumerate(first_parting(way.clean, way.route)):
