@@ -106,7 +106,7 @@ def pick_board(listed: Sequence[Listed]) -> Shown:
         sticks = {stick.id: stick for stick in yardsticks(board, here)}
         options = {name: stick.title for name, stick in sticks.items()} or {ANY: "nothing measured yet"}
         told = "What robust accuracy, W-Robust, worst class and NSD are of."
-        stick = sticks.get(link.select("Robust under", options, "under", next(iter(options)), help=told, width=395))
+        stick = sticks.get(link.select("Robust under", options, "under", next(iter(options)), help=told, width=420))
         every = [row(one, board, stick.id if stick else "", known_cost(one)) for one in here]
         every = with_fewer_marked(every)
         method = _filter("Method", [one.card.method for one in every], "method")

@@ -182,7 +182,7 @@ def _spared(found: Verdict) -> str:
 
 
 def _known_of_few(found: Sequence[Verdict]) -> list[str]:
-    """The stronger attacks that too few images know; "and of those on a router" needs no second naming."""
+    """The stronger attacks that too few images know; "and on a router" needs no second naming."""
     beyond = dict.fromkeys((one.beyond.yardstick.title, one.beyond.n) for one in found if one.beyond)
     longer = {(t, n) for t, n in beyond for u, m in beyond if n == m and t != u and t.startswith(u)}
     return [f"{title} ({n:,} images)" for title, n in beyond if (title, n) not in longer]

@@ -61,11 +61,11 @@ def claims(answers: Sequence[Claimed], *, look: Theme = LIGHT) -> go.Figure:
                 y=[at],
                 mode="markers",
                 marker={
-                    "symbol": SYMBOLS[one.answer], "size": 11, "color": colour, "line": {"width": 2, "color": colour},
+                    "symbol": SYMBOLS[one.answer], "size": 8, "color": colour, "line": {"width": 2, "color": colour},
                 },
                 error_x={
                     "array": [one.high - one.gain], "arrayminus": [one.gain - one.low], "color": colour,
-                    "thickness": 1.8, "width": 5,
+                    "thickness": 1.8, "width": 7,  # caps that stand out behind the mark
                 },
                 showlegend=False,
                 hovertemplate=f"{label(one.title, 80)}<br>{one.gain:+.1f} points [{one.low:+.1f}, {one.high:+.1f}]<br>"

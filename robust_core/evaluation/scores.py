@@ -24,7 +24,7 @@ from robust_core.types import UserError
 Task = tuple[tuple[int, int, int], tuple[str, ...]]
 PAPERS = {1: 0.1, 3: 8 / 255}  # ε of the papers, by channels
 GROUP_TITLES = {"table": "the papers' attacks", "autoattack": "AutoAttack", "adaptive": "adaptive attacks"}
-ROUTER = " (and of those on a router)"
+ROUTER = " (and on a router)"
 
 
 @dataclass(frozen=True, kw_only=True)

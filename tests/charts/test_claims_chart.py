@@ -71,7 +71,7 @@ def test_each_answer_has_a_mark_of_its_own() -> None:
 
 
 def test_a_long_name_of_attacks_takes_lines_not_the_room_of_the_picture() -> None:
-    long = "worst case of the papers' attacks and AutoAttack (and of those on a router)"
+    long = "worst case of the papers' attacks and AutoAttack (and on a router)"
     short, tall = claims([HELD, FAILED]), claims([replace(HELD, under=long), FAILED])
     lines = [re.sub("<[^>]*>", "", line) for line in re.split("<br>", rows(tall)[0])]
     assert " ".join(lines).endswith(f"{long}, n = 10,000")

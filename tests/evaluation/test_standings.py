@@ -136,7 +136,7 @@ def test_one_quantity_has_one_yardstick(tmp_path: Path) -> None:
     assert not any("router" in title for title in sticks.values())
     assert groups_for(yardsticks(board, [two])[0], board, [two]) == ("table", "autoattack", "adaptive")
     titles = {stick.id: stick.title for stick in yardsticks(board, [one, two, three])}
-    assert titles["worst:table"].endswith("(and of those on a router)")
+    assert titles["worst:table"].endswith("(and on a router)")
     assert all(row(each, board, "worst:table").ranked for each in (one, three))
     told = {s.yardstick.id: [word for word, _ in s.remarks] for s in two.scores}
     assert told["group:autoattack"] == told["worst:table+autoattack"] == ["attacks left out"]

@@ -36,7 +36,7 @@ def test_the_board_comes_from_cards_and_no_network_is_loaded(open_page, monkeypa
     assert list(found) == ["AW-Net", "PGD-AT", "Standard"]  # W-Robust .70, .70, .46: equal ones by name
     aw = found["AW-Net"]
     assert [aw[key]["text"] for key in ("rank", "clean", "robust", "w_robust")] == [
-        "1", "82.0\u00a0%", "58.0\u00a0%", "70.0\u00a0%",
+        "1", "82.0\u00a0%", "58.0\u00a0%", "70.00\u00a0%",
     ]  # fmt: skip
     assert (aw["worst_class"]["text"], aw["n"]["text"], aw["n"]["sub"]) == ("50.0\u00a0%", "100", "seed 0")
     assert aw["robust"]["low"] < 0.58 < aw["robust"]["high"]
