@@ -67,6 +67,7 @@ def both(row: Row) -> tuple[Tally, Tally]:
 def told(gap: float, interval: Interval | None, unit: float, digits: int) -> str:
     """ "+0.31 [0.06, 0.56]"."""
     ends = "" if interval is None else f" [{unit * interval[0]:.{digits}f}, {unit * interval[1]:.{digits}f}]"
+    gap = round(gap, digits) + 0.0  # no "−0.00" for what is none but for rounding
     return f"{gap:+.{digits}f}{ends}".replace("-", "−")
 
 

@@ -142,7 +142,7 @@ def test_what_more_images_decide_under_a_weaker_attack_is_said(monkeypatch, side
     found = SimpleNamespace(by=judged(True), claim=CLAIMS[0], beyond=None, wider=wider, unequal=(),
                             against=0, doubted=())  # fmt: skip
     told = verdicts._remarks([found])[1]
-    assert f"55.2 and 56.0\u00a0% on the PGD\\-20, {word} beyond chance" in told
+    assert f"55.20 and 56.00\u00a0% on the PGD\\-20, {word} beyond chance" in told
 
 
 def retaught(zoo, name, clean, right):
