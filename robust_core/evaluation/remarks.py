@@ -27,8 +27,6 @@ def left_out(e: Evaluation, group: str = "") -> tuple[Remark, ...]:
 
 def _group_of(note: str) -> str:
     """The group a note of the plan is about; "" where it does not tell, and then it is about each."""
-    if "router" in note:
-        return "adaptive"
     return "autoattack" if any(word in note for word in ("FAB", "APGD", "DLR")) else ""
 
 

@@ -114,6 +114,7 @@ def test_where_nothing_is_mixed_no_batch_norm_is_offered(open_page, zoo, monkeyp
     assert "w_path" not in [group.key for group in app.get("button_group")]
     assert "Nothing is held yet" in captions(app)
     assert "P(type) is told and decides nothing: this network has one batch norm" in captions(app)
+    assert not any("takes" in line for line in maps(app)["told"])
     app.selectbox(key="w_signals").set_value("ones").run()
     assert "signals of 1" in captions(app)
 
