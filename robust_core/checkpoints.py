@@ -29,6 +29,7 @@ __all__ = [
     "HISTORY",
     "RECIPE",
     "STATE",
+    "TIMES",
     "WEIGHTS",
     "Borrowed",
     "Card",
@@ -51,6 +52,7 @@ __all__ = [
 ]
 
 CARD, WEIGHTS, RECIPE, HISTORY = "card.json", "weights.safetensors", "recipe.toml", "history.jsonl"
+TIMES = "timing.json"  # what was timed of it, on this machine
 STATE = "state"  # what only a run in the making has
 RUNS = "runs/"  # before the name of a finished run that was not put among the checkpoints: it is one where it lies
 

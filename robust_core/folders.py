@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import os
 import threading
 import time
@@ -31,6 +32,12 @@ def write_whole(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
         raise
+
+
+def sweep(path: Path) -> None:
+    """Removes what writers of this file left beside it when they were killed. Only where nobody may write it now."""
+    for torn in path.parent.glob(f"{glob.escape(path.name)}.*.*.tmp"):
+        torn.unlink(missing_ok=True)
 
 
 def is_held(path: Path) -> bool:

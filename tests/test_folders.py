@@ -10,7 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from robust_core.folders import below, is_full, write_whole
+from robust_core.folders import below, is_full, sweep, write_whole
+
+
+def torn(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """A write that breaks off just before its end, as after kill -9: nothing of ours runs any more."""
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", broken_off)
+        with pytest.raises(KeyboardInterrupt):
+            write_whole(path, b"half")
+
+
+def broken_off(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_folders_below_in_order_and_no_deeper(tmp_path: Path) -> None:
@@ -50,6 +62,18 @@ def test_of_several_writers_each_file_is_one_of_theirs(tmp_path: Path) -> None:
         list(pool.map(write, contents))
     assert not torn
     assert [left.name for left in tmp_path.iterdir()] == ["card.json"]
+
+
+def test_what_a_killed_writer_left_goes_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, other = tmp_path / "[a].json", tmp_path / "[a].json.notes.tmp"
+    other.touch()
+    torn(monkeypatch, path)
+    torn(monkeypatch, tmp_path / "a.json")
+    assert len(list(tmp_path.iterdir())) == 3
+    sweep(path)
+    assert [left.name.partition(".json")[0] for left in sorted(tmp_path.iterdir())] == ["[a]", "a"]
+    assert other.exists()
+    sweep(tmp_path / "none" / "a.json")
 
 
 def test_a_full_disk_is_known() -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from robust_core.cards import Card
+from robust_core.checkpoints import TIMES
 from robust_core.evaluation.cost import Cost
 from robust_core.folders import write_whole
 
-FILE = "timing.json"
 MOST_BYTES = 16_384  # a longer file is none of ours
 STEADY = 1.5  # upper quartile / lower quartile, up to which a time is to be relied on
 
@@ -44,7 +44,7 @@ def unsteady(cost: Cost) -> bool:
 def read_cost(folder: Path, card: Card) -> Cost | None:
     """What was timed of this network, on whatever machine; None where nothing was, or of another network."""
     try:
-        with open(folder / FILE, "rb") as file:
+        with open(folder / TIMES, "rb") as file:
             content = file.read(MOST_BYTES + 1)
         kept = _Kept.model_validate_json(content) if len(content) <= MOST_BYTES else None
     except (OSError, ValidationError):
@@ -55,7 +55,7 @@ def read_cost(folder: Path, card: Card) -> Cost | None:
 def write_cost(folder: Path, card: Card, found: Cost) -> bool:
     """Keeps it for the next time. False where the folder is gone, full or not to be written to."""
     try:
-        write_whole(folder / FILE, (_Kept(net=network_of(card), cost=found).model_dump_json(indent=1) + "\n").encode())
+        write_whole(folder / TIMES, (_Kept(net=network_of(card), cost=found).model_dump_json(indent=1) + "\n").encode())
     except OSError:
         return False
     return True

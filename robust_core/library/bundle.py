@@ -18,9 +18,8 @@ from safetensors import SafetensorError, safe_open
 
 from robust_core import checkpoints, data
 from robust_core.cards import IMPORTED
-from robust_core.checkpoints import CARD, HISTORY, RECIPE, WEIGHTS, Card, Checkpoint, write_card
+from robust_core.checkpoints import CARD, HISTORY, RECIPE, TIMES, WEIGHTS, Card, Checkpoint, write_card
 from robust_core.data.archive import is_junk
-from robust_core.evaluation.timings import FILE as TIMES
 from robust_core.folders import write_whole
 from robust_core.library.arriving import place_of, room, settle
 from robust_core.library.limits import plain, refuse_hidden, refuse_when_read_only

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from robust_core import data
-from robust_core.checkpoints import CARD, HISTORY, RECIPE, STATE, WEIGHTS
+from robust_core.checkpoints import CARD, HISTORY, RECIPE, STATE, TIMES, WEIGHTS
 from robust_core.device import choose_device
 from robust_core.folders import is_full
 from robust_core.training import changes
@@ -145,11 +145,12 @@ def discard(run: str | Path) -> None:
         status = status_of(folder, read_record(folder))
         if status in ("running", "queued"):
             raise UserError(f"{folder} is {status}; stop it before it is discarded")
-        with Run(folder).held():
+        with (ours := Run(folder)).held():
             (folder / RECIPE).unlink()  # first: without it, nobody takes the folder for a run
             shutil.rmtree(folder / STATE)
-            for name in (CARD, HISTORY, WEIGHTS):
+            for name in (CARD, HISTORY, WEIGHTS, TIMES):
                 (folder / name).unlink(missing_ok=True)
+            ours.sweep()
             with suppress(OSError):  # not empty: what is left is not ours
                 folder.rmdir()
 

@@ -91,13 +91,14 @@ def _weights(folder: Path) -> tuple[int | None, dict[str, Tensor]]:
     if found is None:
         raise UserError(f"{folder.name} has saved no weights yet")
     try:
-        with safe_open(found[0], framework="pt") as file:
+        # numpy: for torch the file is opened twice, and by then the training may have put another one in its place
+        with safe_open(found[0], framework="numpy") as file:
             names = list(file.keys())
             if not found[0].endswith(SAVED):
-                return None, {name: file.get_tensor(name) for name in names}
+                return None, {name: torch.from_numpy(file.get_tensor(name)) for name in names}
             prefix = next(p for p in MADE_OF if any(name.startswith(p) for name in names))
             ours = [name for name in names if name.startswith(prefix)]
             step = int(json.loads(file.metadata()["facts"])["step"])
-            return step, {name.removeprefix(prefix): file.get_tensor(name) for name in ours}
+            return step, {name.removeprefix(prefix): torch.from_numpy(file.get_tensor(name)) for name in ours}
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, StopIteration) as error:
         raise UserError(f"the weights of {folder.name} cannot be read just now: {error}") from error

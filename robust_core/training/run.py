@@ -18,9 +18,9 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from robust_core.checkpoints import CARD, HISTORY, RECIPE, STATE, WEIGHTS
+from robust_core.checkpoints import CARD, HISTORY, RECIPE, STATE, TIMES, WEIGHTS
 from robust_core.checkpoints import runs_folder as runs_folder
-from robust_core.folders import is_held, locked, write_tensors, write_whole
+from robust_core.folders import is_held, locked, sweep, write_tensors, write_whole
 from robust_core.training.recipe import Recipe, read_recipe
 from robust_core.types import UserError
 
@@ -78,6 +78,11 @@ class Run:
                 raise UserError(f"{self.folder} was finished or discarded a moment ago") from error
             yield
 
+    def sweep(self) -> None:
+        """Removes what a process that was killed while it wrote left behind. For whoever holds the run."""
+        for name in (RECIPE, CARD, WEIGHTS, TIMES, f"{STATE}/{SAVED}"):
+            sweep(self.folder / name)
+
     @property
     def is_held(self) -> bool:
         """Does a process hold this run now?"""
@@ -91,8 +96,8 @@ class Run:
     @property
     def saved_step(self) -> int:
         """Of the saved state, from its header alone; 0 where there is none, or none that can be read."""
-        try:
-            with safe_open(self.folder / STATE / SAVED, framework="pt") as file:
+        try:  # numpy: for torch the file is opened twice, and may be another one by then
+            with safe_open(self.folder / STATE / SAVED, framework="numpy") as file:
                 return int(json.loads(file.metadata()["facts"])["step"])
         except (SafetensorError, OSError, ValueError, KeyError, TypeError):
             return 0

@@ -65,6 +65,7 @@ def working(run: Run) -> Iterator[Work]:
             with ranks.agreed():
                 held.enter_context(run.held())
                 record, seconds = _take_up(run.folder)
+                run.sweep()
             work = Work(run.folder, record.process, seconds)
             try:
                 with _signals(work):

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from robust_core.cards import Card
-from robust_core.checkpoints import CARD
+from robust_core.checkpoints import CARD, TIMES
 from robust_core.evaluation.cost import Cost, processor
 from robust_core.evaluation.leaderboard import ordered, row
 from robust_core.evaluation.report import lines, records
 from robust_core.evaluation.scores import boards
-from robust_core.evaluation.timings import FILE, MOST_BYTES, network_of, read_cost, write_cost
+from robust_core.evaluation.timings import MOST_BYTES, network_of, read_cost, write_cost
 from tests.evaluation.claims import card
 from tests.evaluation.test_leaderboard import CLEAN, PGD_ID, ROBUST, listed
 
@@ -35,7 +35,7 @@ def test_what_was_timed_is_read_back_and_the_card_is_left_as_it_is(tmp_path: Pat
     assert write_cost(folder, one.card, cost())
     assert read_cost(folder, one.card) == cost()
     assert (folder / CARD).read_bytes() == before
-    assert json.loads((folder / FILE).read_text())["cost"]["day"] == "2026-11-22"
+    assert json.loads((folder / TIMES).read_text())["cost"]["day"] == "2026-11-22"
 
 
 @pytest.mark.parametrize("change", [{"weights_sha256": "b" * 64}, {"options": {"width": 8}}, {"architecture": "moe"}])
@@ -50,16 +50,16 @@ def test_times_of_another_network_are_none_of_this_one(tmp_path: Path, change: d
     [b"", b"{", b"[]", b"\xff", b"{}", b'{"net": "x"}', b" " * (MOST_BYTES + 1)],
 )
 def test_a_file_that_is_none_of_ours_says_nothing(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / FILE).write_bytes(content)
+    (tmp_path / TIMES).write_bytes(content)
     assert read_cost(tmp_path, card()) is None
 
 
 @pytest.mark.parametrize("wrong", [{"one_ms": -1}, {"one_ms": float("nan")}, {"batch": 0}, {"processor": "x" * 999}])
 def test_figures_that_cannot_be_are_not_believed(tmp_path: Path, wrong: dict[str, object]) -> None:
     kept = {"net": network_of(card()), "cost": json.loads(cost().model_dump_json()) | wrong, "later": 1}
-    (tmp_path / FILE).write_text(json.dumps(kept))
+    (tmp_path / TIMES).write_text(json.dumps(kept))
     assert read_cost(tmp_path, card()) is None
-    (tmp_path / FILE).write_text(json.dumps(kept | {"cost": json.loads(cost().model_dump_json()) | {"more": 1}}))
+    (tmp_path / TIMES).write_text(json.dumps(kept | {"cost": json.loads(cost().model_dump_json()) | {"more": 1}}))
     assert read_cost(tmp_path, card()) == cost()  # as a later version may write it
 
 
@@ -86,9 +86,9 @@ def test_where_the_processor_has_no_name_a_machine_knows_itself_and_no_other(mon
 
 def test_a_folder_that_cannot_be_written_to_is_no_error(tmp_path: Path) -> None:
     assert not write_cost(tmp_path / "gone", card(), cost())
-    (tmp_path / FILE).mkdir()  # stands in the way, whoever we are
+    (tmp_path / TIMES).mkdir()  # stands in the way, whoever we are
     assert not write_cost(tmp_path, card(), cost())
-    assert os.listdir(tmp_path) == [FILE]
+    assert os.listdir(tmp_path) == [TIMES]
     assert read_cost(tmp_path, card()) is None
 
 

@@ -9,8 +9,7 @@ from pages.ui import compare_cards
 from robust_core import data
 from robust_core.cards import Card
 from robust_core.charts.theme import faded
-from robust_core.checkpoints import CARD, WEIGHTS
-from robust_core.evaluation.timings import FILE
+from robust_core.checkpoints import CARD, TIMES, WEIGHTS
 from tests.pages.comparing import AW, COMPARE, PGD, STANDARD, alt, change, chart, rows, said
 
 
@@ -90,7 +89,7 @@ def test_a_time_can_be_taken_again(open_page, zoo):
     app = open_page(COMPARE, architecture="aw_net")
     app.button(key="compare_time").click().run()
     compare_cards._costs.clear()
-    path = zoo / AW / FILE
+    path = zoo / AW / TIMES
     kept = json.loads(path.read_text())
     kept["cost"]["one_ms"] = 99999.0
     path.write_text(json.dumps(kept))
@@ -136,7 +135,7 @@ def test_times_lie_beside_the_card_and_are_there_the_next_time(open_page, zoo):
     compare_cards._costs.clear()  # as after a restart
     app = open_page(COMPARE, architecture="aw_net")
     assert rows(app)["AW-Net"]["ms"]["text"] == shown
-    path = zoo / AW / FILE
+    path = zoo / AW / TIMES
     kept = json.loads(path.read_text())
     kept["cost"]["processor"] = "Abacus *9000*"
     path.write_text(json.dumps(kept))
@@ -153,7 +152,7 @@ def test_a_time_whose_quartiles_lie_far_apart_is_called_unsteady(open_page, zoo)
     compare_cards._costs.clear()
     app = open_page(COMPARE, architecture="aw_net")
     app.button(key="compare_time").click().run()
-    path = zoo / AW / FILE
+    path = zoo / AW / TIMES
     kept = json.loads(path.read_text())
     for high, is_so in ((1.5, False), (1.52, True)):
         compare_cards._costs.clear()
@@ -171,4 +170,4 @@ def test_on_a_read_only_shelf_times_are_kept_in_memory_alone(open_page, zoo, mon
     app = open_page(COMPARE, architecture="aw_net")
     app.button(key="compare_time").click().run()
     assert float(rows(app)["AW-Net"]["ms"]["text"]) > 0
-    assert not (zoo / AW / FILE).exists()
+    assert not (zoo / AW / TIMES).exists()

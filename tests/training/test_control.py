@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from robust_core.checkpoints import CARD, STATE
+from robust_core.checkpoints import CARD, STATE, TIMES, WEIGHTS
 from robust_core.data import load
 from robust_core.training import control
 from robust_core.training.recipe import Recipe
 from robust_core.training.record import LOG, Record, write_record
-from robust_core.training.run import Run, runs_folder
+from robust_core.training.run import SAVED, Run, runs_folder
 from robust_core.training.status import look, run_folders
 from robust_core.types import UserError
+from tests.test_folders import torn
 from tests.training.pretended import Pretended, pretended, recipe, statuses
 from tests.training.test_loop import tiny
 
@@ -64,7 +65,9 @@ def test_no_runs_at_all(pretended: Pretended) -> None:
         control.stop("x")
 
 
-def test_discard_deletes_a_run_and_nothing_else(pretended: Pretended, recipe: Recipe) -> None:
+def test_discard_deletes_a_run_and_nothing_else(
+    pretended: Pretended, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, other = control.start(recipe), control.start(recipe)
     for refused, status in ((folder, "running"), (other, "queued")):
         with pytest.raises(UserError, match=f"is {status}; stop it before it is discarded"):
@@ -75,6 +78,9 @@ def test_discard_deletes_a_run_and_nothing_else(pretended: Pretended, recipe: Re
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
     assert statuses() == {"tiny_2": "running"}
     pretended.end(other, "stopped")
+    (other / TIMES).touch()  # it was timed on a page
+    for name in (WEIGHTS, CARD, f"{STATE}/{SAVED}"):
+        torn(monkeypatch, other / name)
     control.discard("tiny_2")
     assert not other.exists()
 

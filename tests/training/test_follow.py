@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 
-from robust_core.checkpoints import HISTORY
+from robust_core.checkpoints import HISTORY, STATE
 from robust_core.training.ahead import Ahead
 from robust_core.training.follow import Follower, follow
 from robust_core.training.loop import Training
-from robust_core.training.probe import pictures, probe, saved
-from robust_core.training.run import Run
+from robust_core.training.probe import _weights, pictures, probe, saved
+from robust_core.training.run import SAVED, Run, State
 from robust_core.types import Splits, UserError
 from tests.training.test_loop import CPU, made, tiny
 
@@ -115,3 +119,36 @@ def test_an_estimate_comes_from_a_process_of_its_own(tmp_path: Path, monkeypatch
     monkeypatch.setenv("ROBUSTLENS_TRAINING", "off")
     with pytest.raises(UserError, match="switched off"):
         Ahead(base)
+
+
+def test_a_state_that_is_replaced_while_it_is_read_is_one_of_the_two(tmp_path: Path) -> None:
+    """Two saved states take each other's place far more often than any training saves."""
+    run, done = Run.create(tmp_path / "run", tiny()), threading.Event()
+    path = run.folder / STATE / SAVED
+    for step, name in ((1, "one"), (20, "other")):
+        run.save_state(State(tensors={"net.weight": torch.full((step * 50,), float(step))}, facts={"step": step}))
+        path.rename(path.with_name(name))
+
+    def swap() -> None:
+        while not done.is_set():
+            for name in ("one", "other"):
+                os.link(path.with_name(name), path.with_name("next"))
+                path.with_name("next").replace(path)
+
+    def agree() -> bool:
+        step, weights = _weights(run.folder)
+        return step == weights["weight"].mean() == len(weights["weight"]) / 50
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(swap)
+        try:
+            wait_for(path)
+            assert {run.saved_step for _ in range(2_000)} <= {1, 20}
+            assert all(agree() for _ in range(2_000))
+        finally:
+            done.set()
+
+
+def wait_for(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.001)

@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from robust_core.checkpoints import CARD, STATE, read_history
+from robust_core.checkpoints import CARD, STATE, WEIGHTS, read_history
 from robust_core.training import launch
 from robust_core.training.loop import Training
 from robust_core.training.recipe import Recipe
-from robust_core.training.run import Run, State, runs_folder
+from robust_core.training.run import SAVED, Run, State, runs_folder
 from robust_core.training.status import look
 from robust_core.training.work import working
 from robust_core.types import Splits, UserError
+from tests.test_folders import torn
 from tests.training.pretended import Pretended, pretended, recipe
 from tests.training.test_loop import CPU, made, timeless, tiny
 
@@ -61,6 +62,17 @@ def test_an_error_is_kept_and_a_stop_is_none(pretended: Pretended, recipe: Recip
     assert not (run.folder / STATE).exists()
     with pytest.raises(UserError, match="is finished"), working(run):
         pass
+
+
+def test_what_a_killed_process_half_wrote_goes_with_the_next_one(
+    pretended: Pretended, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run.create(runs_folder() / "a", recipe)
+    for name in (WEIGHTS, CARD, f"{STATE}/{SAVED}"):
+        torn(monkeypatch, run.folder / name)
+    assert len(list(run.folder.rglob("*.tmp"))) == 3
+    with working(run):
+        assert not list(run.folder.rglob("*.tmp"))
 
 
 def test_a_full_disk_stops_the_run_with_its_last_good_state(
