@@ -16,7 +16,7 @@ from robust_core.charts.claims import WORDS
 from robust_core.checkpoints import CARD, RECIPE, WEIGHTS, Card
 from robust_core.evaluation.measures import in_percent, percents
 from robust_core.evaluation.scores import Board, Listed, Task, boards, task_of
-from robust_core.library.claims import CLAIMS, Claim, Comparison, Verdict, verdict
+from robust_core.library.claims import CLAIMS, Claim, Comparison, Pair, Verdict, verdict
 
 WHAT = {"w_robust": "W-Robust", "worst_class": "worst class", "nsd": "NSD"}
 TITLES = {"aw_net": "AW-Net", "residual": "its static twin", "mtard": "MTARD", "rslad": "RSLAD", "b_mtard": "B-MTARD",
@@ -154,7 +154,11 @@ def _remarks(found: Sequence[Verdict]) -> list[str]:
             told = verbatim("; ".join(one.unequal[:MOST_TOLD])) + (f"; {more} more" if more > 0 else "")
             said.append(f"{title}: their recipes differ ({told}), so it answers nothing yet.")
         elif one.against:
-            said.append(f"{title}: {one.against} of {one.pairs} pairs of networks, trained alike, decide otherwise.")
+            decide = "decides" if len(one.against) == 1 else "decide"
+            said.append(
+                f"{title}: {len(one.against)} of {one.pairs} pairs of networks, trained alike, {decide} otherwise: "
+                f"{verbatim('; '.join(map(_otherwise, one.against)))}."
+            )
         if one.by.spared and not one.unequal:
             said.append(f"{title}: {_spared(one)}")
         if one.wider and not one.unequal:
@@ -168,6 +172,11 @@ def _remarks(found: Sequence[Verdict]) -> list[str]:
                 f"{title}: checks for a false sense of security failed on {verbatim(' and '.join(one.doubted))}."
             )
     return said
+
+
+def _otherwise(pair: Pair) -> str:
+    by, names = pair.by, f"{pair.method.card.title} and {pair.rival.card.title}"
+    return f"{names}, {by.board.data_name} ({100 * by.gain:+.1f} points [{100 * by.low:+.1f}, {100 * by.high:+.1f}])"
 
 
 def _spared(found: Verdict) -> str:

@@ -13,7 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from robust_core.cards import Figure
 from robust_core.evaluation.footing import common
@@ -87,13 +87,21 @@ class Unspared:
     without: float | None
 
 
+class Pair(NamedTuple):
+    """Two networks of a claim, compared."""
+
+    method: Listed
+    rival: Listed
+    by: Comparison
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """What two checkpoints say of a claim. by: under the strongest attack on enough images; beyond: under a stronger
     one, on too few; wider: under a weaker one on more images, where these decide and the strongest's do not.
 
     unequal: where their recipes differ beyond what the claim is about, "schedule.epochs: 6 against 3". pairs: how many
-    equal pairs there are, against: how many of them decide otherwise. doubted: titles of those with raised doubts.
+    equal pairs there are, against: those of them that decide otherwise. doubted: titles of those with raised doubts.
     unspared: what the attacks on the router leave, where they are left out of `by` and the method's card has them.
     """
 
@@ -105,7 +113,7 @@ class Verdict:
     wider: Comparison | None = None
     unequal: tuple[str, ...] = ()
     pairs: int = 1
-    against: int = 0
+    against: tuple[Pair, ...] = ()
     doubted: tuple[str, ...] = ()
     unspared: Unspared | None = None
 
@@ -124,7 +132,7 @@ def verdict(claim: Claim, listed: Sequence[Listed], *, of: str | None = None) ->
     pairs = [(differences(flat[a.name], flat[b.name], routed=claim.routed), a, b) for a, b in _pairs(claim, listed, of)]
     pairs.sort(key=lambda pair: (len(pair[0]), pair[1].name, pair[2].name))
     best, heard = None, 0
-    equal: list[Comparison] = []
+    equal: list[Pair] = []
     for unequal, method, rival in pairs:
         if best is not None and (unequal or heard >= MOST_PAIRS):
             break
@@ -132,13 +140,13 @@ def verdict(claim: Claim, listed: Sequence[Listed], *, of: str | None = None) ->
         made = comparisons(claim.what, method, rival)
         if made is None:
             continue
-        equal += [made[0]] if not unequal else []
+        equal += [Pair(method, rival, made[0])] if not unequal else []
         best = best or Verdict(claim=claim, method=method, rival=rival, by=made[0], beyond=made[1], wider=made[2],
                                unequal=unequal, doubted=_doubted(made[0], method, rival),
                                unspared=_unspared(method, made[0]))  # fmt: skip
     if best is None:
         return None
-    against = sum(one.decides not in (0, best.by.decides) for one in equal)
+    against = tuple(one for one in equal if one.by.decides not in (0, best.by.decides))
     return Verdict(**vars(best) | {"pairs": max(len(equal), 1), "against": against})
 
 

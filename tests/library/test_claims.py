@@ -71,7 +71,7 @@ def test_the_gain_and_its_interval_by_hand(tmp_path: Path) -> None:
     assert by.gain == pytest.approx(0.06)
     assert by.low == pytest.approx(0.06 - math.hypot(0.7 - low, highest - 0.64))
     assert by.high == pytest.approx(0.06 + math.hypot(high - 0.7, 0.64 - lowest))
-    assert (found.answer, found.pairs, found.against, found.unequal, found.doubted) == ("holds", 1, 0, (), ())
+    assert (found.answer, found.pairs, found.against, found.unequal, found.doubted) == ("holds", 1, (), (), ())
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,10 @@ def test_pairs_that_contradict_each_other_leave_it_open(tmp_path: Path) -> None:
     second[1] = listed(tmp_path / "1" / "c", card("M", method="mtard", **figures(150)), "seed = 1")
     assert answered(verdict(W, [*first, *pair(tmp_path, 150, 100, name="2")])).answer == "holds"
     found = answered(verdict(W, [*first, *second]))
-    assert (found.answer, found.pairs, found.against) == ("undecided", 2, 1)
+    assert (found.answer, found.pairs) == ("undecided", 2)
+    (other,) = found.against
+    assert (other.method, other.rival) == (second[0], second[1])
+    assert other.by.side == -found.by.side
 
 
 @pytest.mark.parametrize("whose", ["b_mtard", "mtard"])

@@ -86,4 +86,4 @@ def test_a_spared_router_that_wins_contradicts_nobody(tmp_path: Path) -> None:
     every = routed(tmp_path, lost, robust=100, rival=evaluation(CLEAN, tally(*(150,) * 4, each=250)), rival_robust=150)
     more = card("A, too", architecture="aw_net", evaluations=(won,), **figures(190))
     found = answered(verdict(ROUTED, [*every, listed(tmp_path / "c", more)]))
-    assert (found.pairs, found.against, found.answer) == (2, 0, "does not hold")
+    assert (found.pairs, found.against, found.answer) == (2, (), "does not hold")

@@ -13,7 +13,7 @@ from pages.ui import verdicts
 from robust_core.checkpoints import CARD
 from robust_core.evaluation.plan import plan_for
 from robust_core.evaluation.scores import Board
-from robust_core.library.claims import CLAIMS
+from robust_core.library.claims import CLAIMS, Pair
 from tests.evaluation.test_plan import SHAPE, net
 from tests.pages.comparing import COMPARE, rows
 from tests.pages.test_home import texts
@@ -93,7 +93,7 @@ def judged(paired, under="pgd", n=10_000):
 
 def test_rows_on_another_footing_are_announced_and_the_papers_attacks_named():
     def told(*by):
-        whole = {"claim": CLAIMS[2], "beyond": None, "wider": None, "unequal": (), "against": 0, "doubted": ()}
+        whole = {"claim": CLAIMS[2], "beyond": None, "wider": None, "unequal": (), "against": (), "doubted": ()}
         return verdicts._remarks([SimpleNamespace(by=one, **whole) for one in by])[0]
 
     assert "in bold" not in told(judged(True), judged(True))
@@ -129,7 +129,7 @@ def test_what_few_images_know_is_named_once():
 )
 def test_what_the_intervals_are_of_is_said(paired, said):
     found = [
-        SimpleNamespace(by=judged(known), claim=claim, beyond=None, wider=None, unequal=(), against=0, doubted=())
+        SimpleNamespace(by=judged(known), claim=claim, beyond=None, wider=None, unequal=(), against=(), doubted=())
         for known, claim in zip(paired, (CLAIMS[2], CLAIMS[3]), strict=True)
     ]
     assert said in verdicts._remarks(found)[0]
@@ -140,9 +140,27 @@ def test_what_more_images_decide_under_a_weaker_attack_is_said(monkeypatch, side
     monkeypatch.setattr(verdicts, "_measured", lambda by: "PGD-20")
     wider = SimpleNamespace(side=side, method=0.552, rival=0.56)
     found = SimpleNamespace(by=judged(True), claim=CLAIMS[0], beyond=None, wider=wider, unequal=(),
-                            against=0, doubted=())  # fmt: skip
+                            against=(), doubted=())  # fmt: skip
     told = verdicts._remarks([found])[1]
     assert f"55.20 and 56.00\u00a0% on the PGD\\-20, {word} beyond chance" in told
+
+
+def test_the_pairs_that_decide_otherwise_are_named():
+    def pair(title, gain):
+        known = SimpleNamespace(**vars(judged(True)) | {"gain": gain, "low": gain - 0.01, "high": gain + 0.01})
+        nets = (SimpleNamespace(card=SimpleNamespace(title=name)) for name in (title, "MTARD"))
+        return Pair(*nets, known)
+
+    def told(*against):
+        found = SimpleNamespace(by=judged(True), claim=CLAIMS[2], beyond=None, wider=None, unequal=(), pairs=4,
+                                against=against, doubted=())  # fmt: skip
+        return verdicts._remarks([found])[1]
+
+    one = "B-MTARD against MTARD, W-Robust: 1 of 4 pairs of networks, trained alike, decides otherwise: "
+    said = f"{one}B and MTARD, shapes (+2.0 points [+1.0, +3.0])."
+    assert told(pair("B", 0.02)).replace("\\", "") == said
+    assert "2 of 4 pairs of networks, trained alike, decide otherwise: B" in told(pair("B", 0.02), pair("*C*", -0.02))
+    assert "\\*C\\* and MTARD, shapes" in told(pair("B", 0.02), pair("*C*", -0.02))
 
 
 def retaught(zoo, name, clean, right):
