@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -65,19 +67,25 @@ def test_this_machine_has_memory() -> None:
     assert 1e8 < available(CPU) <= float("inf")
 
 
-def test_the_time_is_that_of_the_run(made: Splits, tmp_path: Path) -> None:
+def test_the_time_is_that_of_the_run(made: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _fd: None)  # writes are not in it, and a busy disk can take longer than all
     recipe = altered(schedule={"epochs": 10})
-    found = estimate(recipe, made, device=CPU, budget=0.5)
-    training = Training(Run.create(tmp_path / "a", recipe), made, device=CPU, on_event=lambda event: None)
-    before = time.perf_counter()
-    training.train()
-    took = time.perf_counter() - before
-    assert found.steps == 40
-    promised = found.steps * found.step_seconds + 10 * found.validation_seconds
-    assert took / 5 < promised < took * 5  # the machine may be busy with other things, and writes are not in it
-    assert found.seconds > promised
-    assert 0.25 <= found.error <= 1.25
-    assert "40 steps" in found.describe()
+
+    def promised_to_took(at: Path) -> float:
+        found = estimate(recipe, made, device=CPU, budget=0.5)
+        training = Training(Run.create(at, recipe), made, device=CPU, on_event=lambda event: None)
+        before = time.perf_counter()
+        training.train()
+        took = time.perf_counter() - before
+        assert found.steps == 40
+        promised = found.steps * found.step_seconds + 10 * found.validation_seconds
+        assert found.seconds > promised
+        assert 0.25 <= found.error <= 1.25
+        assert "40 steps" in found.describe()
+        return promised / took
+
+    ratio = median(promised_to_took(tmp_path / name) for name in "abc")
+    assert 1 / 5 < ratio < 5  # the machine may be busy with other things
 
 
 def test_steps_for_an_estimate_leave_nothing_behind(made: Splits, tmp_path: Path, monkeypatch: Any) -> None:
