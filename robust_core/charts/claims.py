@@ -13,8 +13,8 @@ import plotly.graph_objects as go
 from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, note
 
 Answer = Literal["holds", "does not hold", "undecided", "trained differently"]
-ROW = 66  # px high
-LINE, LETTERS = 17, 42  # px and letters of a line of what a row is judged by: the names leave the plot its room
+HEAD, PLOT, FOOT = 47, 34, 48  # px high: of a row the words above and the plot below; of the axis below all rows
+LINE, LETTERS = 16, 72  # px and letters of a line of what a row is judged by
 SMALL = 11.5  # px, the font of what a row is judged by
 WORDS: dict[Answer, str] = {
     "holds": "holds here", "does not hold": "does not hold here", "undecided": "undecided here",
@@ -48,17 +48,26 @@ class Claimed:
 def claims(answers: Sequence[Claimed], *, look: Theme = LIGHT) -> go.Figure:
     """The claims from above in the order given: right of the line the method fares better.
 
-    Below each its networks and what it is judged by, in bold where most of the others are judged otherwise.
+    Above each interval its claim, its networks and what it is judged by, in bold where most of the others are judged
+    otherwise. The words stand over the plot, not beside it: on a narrow page the intervals keep their room.
     """
-    row = ROW + LINE * max((len(_lines(one.under)) - 1 for one in answers), default=0)
-    chart = figure(look, height=64 + row * len(answers), alt=_alt(answers), margin={"l": 8, "r": 8, "t": 8, "b": 44})
+    head = HEAD + LINE * max((len(_lines(one)) for one in answers), default=1)
+    row = head + PLOT
+    chart = figure(look, height=row * len(answers) + FOOT, alt=_alt(answers), margin={"l": 2, "r": 2, "t": 0, "b": 44})
     paint = {"holds": look.good, "does not hold": look.adversarial}
-    for at, one in enumerate(answers):
-        colour = paint.get(one.answer, look.muted)
+    reach = max([1.0, *(max(abs(one.low), abs(one.high)) for one in answers)]) * 1.06
+    ticks = _ticks(reach)
+    for at, (one, under) in enumerate(zip(answers, _judged_by(answers, look), strict=True)):
+        colour, middle = paint.get(one.answer, look.muted), at + (head + PLOT / 2) / row
+        for x in ticks:
+            chart.add_shape(
+                type="line", x0=x, x1=x, y0=at + head / row, y1=at + 1, layer="below",
+                line={"color": look.grid if x else look.muted, "width": 1},
+            )  # fmt: skip
         chart.add_trace(
             go.Scatter(
                 x=[one.gain],
-                y=[at],
+                y=[middle],
                 mode="markers",
                 marker={
                     "symbol": SYMBOLS[one.answer], "size": 8, "color": colour, "line": {"width": 2, "color": colour},
@@ -72,45 +81,53 @@ def claims(answers: Sequence[Claimed], *, look: Theme = LIGHT) -> go.Figure:
                 f"{_wrapped(one.known)}<extra></extra>",
             )
         )  # fmt: skip
-        said = f'<b>{WORDS[one.answer]}</b><br><span style="color:{look.muted}">{label(one.told, 40)}</span>'
-        chart.add_annotation(
-            note(look, said, xref="paper", yref="y", x=1, y=at, xanchor="left", yanchor="middle", xshift=14)
-            | {"font": {"size": 12.5, "color": colour}}
+        place = {"xref": "paper", "yref": "y", "y": at, "yshift": -10}
+        chart.add_annotation(note(look, f"{_named(one, look)}<br>{under}", x=0, **place))
+        said = (
+            f'<b style="font-size:13px;color:{colour}">{WORDS[one.answer]}</b>'
+            f'<br><span style="font-size:{SMALL}px">{label(one.told, 40)}</span>'
         )
-    chart.add_vline(x=0, line={"color": look.muted, "width": 1})
-    reach = max([1.0, *(max(abs(one.low), abs(one.high)) for one in answers)]) * 1.06
+        chart.add_annotation(note(look, said, x=1, **place) | {"xanchor": "right", "align": "right"})
     chart.update_layout(
-        margin_r=150,
         xaxis=axis(
-            look, "points by which the method fares better than its rival", range=[-reach, reach], nticks=7, tickangle=0
+            look, "points by which the method fares better than its rival", range=[-reach, reach], tickvals=ticks,
+            showgrid=False,
         ),
-        yaxis=axis(
-            look, tickvals=list(range(len(answers))), ticktext=_rows(answers, look),
-            range=[len(answers) - 0.5, -0.5], showgrid=False,
-        )
-        | {"tickfont": {"size": 13, "color": look.ink}},
+        yaxis={"range": [len(answers), 0], "visible": False, "fixedrange": True},
     )  # fmt: skip
     return chart
 
 
-def _rows(answers: Sequence[Claimed], look: Theme) -> list[str]:
-    """Each claim's name over its networks and over what it is judged by."""
+def _ticks(reach: float) -> list[float]:
+    """Round points on both sides of nothing, at most four a side."""
+    step = next((s for s in (0.5, 1, 2, 5, 10, 20) if reach / s < 5), 50)
+    return [step * k for k in range(-int(reach / step), int(reach / step) + 1)]
+
+
+def _named(one: Claimed, look: Theme) -> str:
+    names = " and ".join(label(name, 26) for name in one.pair)
+    return (
+        f'<span style="font-size:13px;color:{look.ink}">{label(one.title, 60)}</span>'
+        f'<br><span style="font-size:{SMALL}px">{names}</span>'
+    )
+
+
+def _judged_by(answers: Sequence[Claimed], look: Theme) -> list[str]:
+    """What each is judged by, and on how many images."""
     under, n = _usual([one.under for one in answers]), _usual([one.n for one in answers])
 
     def said(text: str, *, usual: bool) -> str:
         return text if usual else f'<b style="color:{look.ink}">{text}</b>'
 
     return [
-        f'{label(one.title, 60)}<span style="font-size:{SMALL}px;color:{look.muted}">'
-        f"<br>{' and '.join(label(name, 26) for name in one.pair)}"
-        f"<br>{said('<br>'.join(_lines(one.under)), usual=one.under == under)}, "
+        f'<span style="font-size:{SMALL}px">{said("<br>".join(_lines(one)), usual=one.under == under)}, '
         f"{said(f'n = {one.n:,}', usual=one.n == n)}</span>"
         for one in answers
     ]
 
 
-def _lines(under: str) -> list[str]:
-    return [label(line, LETTERS) for line in textwrap.wrap(under, LETTERS)]
+def _lines(one: Claimed) -> list[str]:
+    return [label(line, LETTERS) for line in textwrap.wrap(one.under, LETTERS)]
 
 
 def _usual(values: Sequence[Hashable]) -> Hashable:

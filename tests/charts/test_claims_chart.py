@@ -9,7 +9,7 @@ from typing import get_args
 import plotly.graph_objects as go
 
 from robust_core.charts import DARK, LIGHT, Claimed, alt, claims
-from robust_core.charts.claims import SYMBOLS, WORDS
+from robust_core.charts.claims import HEAD, LETTERS, LINE, PLOT, SYMBOLS, WORDS
 from robust_core.library.claims import Answer
 from tests.charts.reading import sent, values, words
 
@@ -19,8 +19,14 @@ FAILED = Claimed(title="C against D", told="1.0 and 2.0 %", pair=("C", "D"), und
                  answer="does not hold", gain=-1.0, low=-1.5, high=-0.5)  # fmt: skip
 
 
+MIDDLE = (HEAD + LINE + PLOT / 2) / (HEAD + LINE + PLOT)  # of a row's plot, as a share of the row
+
+
 def rows(chart: go.Figure) -> list[str]:
-    return list(chart.layout.yaxis.ticktext)
+    """The words above each interval."""
+    found = [one for one in chart.layout.annotations if one.x == 0]
+    assert [one.y for one in found] == list(range(len(found)))
+    return [re.sub("</?span[^>]*>", "", one.text) for one in found]
 
 
 def test_a_row_says_of_which_networks_and_under_what_it_is() -> None:
@@ -44,7 +50,7 @@ def test_what_is_judged_otherwise_than_most_is_bold() -> None:
 def test_a_row_a_claim_with_its_interval() -> None:
     chart = claims([HELD, FAILED])
     first, second = sent(chart)["data"]
-    assert (values(first["x"]), values(first["y"]), values(second["y"])) == ([30.0], [0], [1])
+    assert (values(first["x"]), values(first["y"]), values(second["y"])) == ([30.0], [MIDDLE], [1 + MIDDLE])
     assert (values(first["error_x"]["array"]), values(first["error_x"]["arrayminus"])) == ([8.5], [9.0])
     assert first["marker"]["color"] == LIGHT.good
     assert second["marker"]["color"] == LIGHT.adversarial
@@ -71,9 +77,18 @@ def test_each_answer_has_a_mark_of_its_own() -> None:
 
 
 def test_a_long_name_of_attacks_takes_lines_not_the_room_of_the_picture() -> None:
-    long = "worst case of the papers' attacks and AutoAttack (and on a router)"
+    long = "worst case of the papers' attacks and AutoAttack (and on a router), fashion_mnist, L∞, ε = 0.1 (25.5/255)"
     short, tall = claims([HELD, FAILED]), claims([replace(HELD, under=long), FAILED])
     lines = [re.sub("<[^>]*>", "", line) for line in re.split("<br>", rows(tall)[0])]
     assert " ".join(lines).endswith(f"{long}, n = 10,000")
-    assert max(map(len, lines)) <= 42 + len(", n = 10,000")
-    assert tall.layout.height > short.layout.height
+    assert max(map(len, lines)) <= LETTERS + len(", n = 10,000")
+    assert tall.layout.height == short.layout.height + 2 * LINE
+
+
+def test_round_points_stand_below_and_nothing_is_marked_in_every_row() -> None:
+    chart = claims([HELD, FAILED])
+    assert list(chart.layout.xaxis.tickvals) == [-40, -30, -20, -10, 0, 10, 20, 30, 40]
+    assert len(chart.layout.shapes) == 2 * 9
+    assert [line.x0 for line in chart.layout.shapes if line.line.color == LIGHT.muted] == [0, 0]
+    assert list(claims([FAILED]).layout.xaxis.tickvals) == [-1.5, -1, -0.5, 0, 0.5, 1, 1.5]
+    assert claims([]).layout.height > 0

@@ -82,8 +82,8 @@ def test_gains_are_points_and_nsd_is_told_as_it_is(open_page, zoo):
     assert "40.0 and 20.0\u00a0%" in said
     assert "holds here" in said
     assert "on the first n test images of fashion_mnist_small, L∞, ε = 0.1 (25.5/255)" in texts(app).replace("\\", "")
-    named = claimed(app)["layout"]["yaxis"]["ticktext"]
-    assert any("absld and rslad<br>" in row and "PGD-20" in row and "n = 10,000" in row for row in named)
+    named = [a["text"] for a in claimed(app)["layout"]["annotations"]]
+    assert any("absld and rslad<" in row and "PGD-20" in row and "n = 10,000" in row for row in named)
 
 
 def judged(paired, under="pgd", n=10_000):
