@@ -36,7 +36,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def sweep(path: Path) -> None:
     """Removes what writers of this file left beside it when they were killed. Only where nobody may write it now."""
-    for torn in path.parent.glob(f"{glob.escape(path.name)}.*.*.tmp"):
+    for torn in path.parent.glob(f"{glob.escape(path.name)}.[0-9]*.[0-9]*.tmp"):
         torn.unlink(missing_ok=True)
 
 

@@ -154,11 +154,7 @@ def _remarks(found: Sequence[Verdict]) -> list[str]:
             told = verbatim("; ".join(one.unequal[:MOST_TOLD])) + (f"; {more} more" if more > 0 else "")
             said.append(f"{title}: their recipes differ ({told}), so it answers nothing yet.")
         elif one.against:
-            decide = "decides" if len(one.against) == 1 else "decide"
-            said.append(
-                f"{title}: {len(one.against)} of {one.pairs} pairs of networks, trained alike, {decide} otherwise: "
-                f"{verbatim('; '.join(map(_otherwise, one.against)))}."
-            )
+            said.append(f"{title}: {_against(one)}")
         if one.by.spared and not one.unequal:
             said.append(f"{title}: {_spared(one)}")
         if one.wider and not one.unequal:
@@ -174,9 +170,29 @@ def _remarks(found: Sequence[Verdict]) -> list[str]:
     return said
 
 
-def _otherwise(pair: Pair) -> str:
-    by, names = pair.by, f"{pair.method.card.title} and {pair.rival.card.title}"
-    return f"{names}, {by.board.data_name} ({100 * by.gain:+.1f} points [{100 * by.low:+.1f}, {100 * by.high:+.1f}])"
+def _against(found: Verdict) -> str:
+    """The pairs that decide what the one shown does not, or decides otherwise, by name."""
+    count, more = len(found.against), len(found.against) - MOST_TOLD
+    decide = "decides" if count == 1 else "decide"
+    how = f"{decide} otherwise" if found.by.decides else f"{decide} it, the one shown does not"
+    told = "; ".join(_pair(pair, found) for pair in found.against[:MOST_TOLD]) + (f"; {more} more" if more > 0 else "")
+    return f"{count} of {found.pairs} pairs of networks, trained alike, {how}: {verbatim(told)}."
+
+
+def _pair(pair: Pair, shown: Verdict) -> str:
+    """A pair's networks and gain; what it is judged by only where that is not what the shown one is judged by."""
+    by, titles = pair.by, tuple(one.card.title for one in (pair.method, pair.rival))
+    alike = titles in [tuple(one.card.title for one in each) for each in _others(pair, shown)]
+    names = " and ".join(f"{one.card.title} ({one.name})" if alike else one.card.title for one in pair[:2])
+    footing = [] if by.board == shown.by.board else [by.board.data_name, by.board.budget]
+    if (by.yardstick.id, by.n) != (shown.by.yardstick.id, shown.by.n):
+        footing = [by.yardstick.title, *footing, f"n = {by.n:,}"]
+    under = f" under {', '.join(footing)}" if footing else ""
+    return f"{names}, {100 * by.gain:+.1f} points [{100 * by.low:+.1f}, {100 * by.high:+.1f}]{under}"
+
+
+def _others(pair: Pair, shown: Verdict) -> list[tuple[Listed, Listed]]:
+    return [(shown.method, shown.rival), *(each[:2] for each in shown.against if each is not pair)]
 
 
 def _spared(found: Verdict) -> str:

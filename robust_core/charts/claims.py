@@ -10,11 +10,12 @@ from typing import Literal
 
 import plotly.graph_objects as go
 
-from robust_core.charts.theme import LIGHT, Theme, axis, figure, label, note
+from robust_core.charts.theme import LIGHT, Colour, Theme, axis, figure, label, note
 
 Answer = Literal["holds", "does not hold", "undecided", "trained differently"]
-HEAD, PLOT, FOOT = 47, 34, 48  # px high: of a row the words above and the plot below; of the axis below all rows
-LINE, LETTERS = 16, 72  # px and letters of a line of what a row is judged by
+GAP, LINE, HEAD, PLOT, AXIS = 10, 16, 20, 34, 46  # px high: above a row's words, each line of them, all but they, the
+# plot below them; the axis below all rows
+LETTERS, FEWER = 60, 38  # in a line, for a phone's width: where it has the line alone, and where figures stand beside
 SMALL = 11.5  # px, the font of what a row is judged by
 WORDS: dict[Answer, str] = {
     "holds": "holds here", "does not hold": "does not hold here", "undecided": "undecided here",
@@ -51,38 +52,23 @@ def claims(answers: Sequence[Claimed], *, look: Theme = LIGHT) -> go.Figure:
     Above each interval its claim, its networks and what it is judged by, in bold where most of the others are judged
     otherwise. The words stand over the plot, not beside it: on a narrow page the intervals keep their room.
     """
-    head = HEAD + LINE * max((len(_lines(one)) for one in answers), default=1)
-    row = head + PLOT
-    chart = figure(look, height=row * len(answers) + FOOT, alt=_alt(answers), margin={"l": 2, "r": 2, "t": 0, "b": 44})
+    words = _words(answers, look)
+    heads = [HEAD + LINE * len(lines) for lines in words]
+    tops = [sum(heads[:at]) + PLOT * at for at in range(len(answers) + 1)]  # px from above, the unit of the y axis
+    chart = figure(look, height=tops[-1] + AXIS, alt=_alt(answers), margin={"l": 2, "r": 2, "t": 0, "b": AXIS})
     paint = {"holds": look.good, "does not hold": look.adversarial}
     reach = max([1.0, *(max(abs(one.low), abs(one.high)) for one in answers)]) * 1.06
     ticks = _ticks(reach)
-    for at, (one, under) in enumerate(zip(answers, _judged_by(answers, look), strict=True)):
-        colour, middle = paint.get(one.answer, look.muted), at + (head + PLOT / 2) / row
+    for one, lines, head, top in zip(answers, words, heads, tops, strict=False):
+        colour = paint.get(one.answer, look.muted)
         for x in ticks:
             chart.add_shape(
-                type="line", x0=x, x1=x, y0=at + head / row, y1=at + 1, layer="below",
+                type="line", x0=x, x1=x, y0=top + head, y1=top + head + PLOT, layer="below",
                 line={"color": look.grid if x else look.muted, "width": 1},
             )  # fmt: skip
-        chart.add_trace(
-            go.Scatter(
-                x=[one.gain],
-                y=[middle],
-                mode="markers",
-                marker={
-                    "symbol": SYMBOLS[one.answer], "size": 8, "color": colour, "line": {"width": 2, "color": colour},
-                },
-                error_x={
-                    "array": [one.high - one.gain], "arrayminus": [one.gain - one.low], "color": colour,
-                    "thickness": 1.8, "width": 7,  # caps that stand out behind the mark
-                },
-                showlegend=False,
-                hovertemplate=f"{label(one.title, 80)}<br>{one.gain:+.1f} points [{one.low:+.1f}, {one.high:+.1f}]<br>"
-                f"{_wrapped(one.known)}<extra></extra>",
-            )
-        )  # fmt: skip
-        place = {"xref": "paper", "yref": "y", "y": at, "yshift": -10}
-        chart.add_annotation(note(look, f"{_named(one, look)}<br>{under}", x=0, **place))
+        chart.add_trace(_mark(one, top + head + PLOT / 2, colour))
+        place = {"xref": "paper", "yref": "y", "y": top + GAP}
+        chart.add_annotation(note(look, "<br>".join(lines), x=0, **place))
         said = (
             f'<b style="font-size:13px;color:{colour}">{WORDS[one.answer]}</b>'
             f'<br><span style="font-size:{SMALL}px">{label(one.told, 40)}</span>'
@@ -93,9 +79,26 @@ def claims(answers: Sequence[Claimed], *, look: Theme = LIGHT) -> go.Figure:
             look, "points by which the method fares better than its rival", range=[-reach, reach], tickvals=ticks,
             showgrid=False,
         ),
-        yaxis={"range": [len(answers), 0], "visible": False, "fixedrange": True},
+        yaxis={"range": [tops[-1], 0], "visible": False, "fixedrange": True},
     )  # fmt: skip
     return chart
+
+
+def _mark(one: Claimed, y: float, colour: Colour) -> go.Scatter:
+    """The gain with its interval."""
+    return go.Scatter(
+        x=[one.gain],
+        y=[y],
+        mode="markers",
+        marker={"symbol": SYMBOLS[one.answer], "size": 8, "color": colour, "line": {"width": 2, "color": colour}},
+        error_x={
+            "array": [one.high - one.gain], "arrayminus": [one.gain - one.low], "color": colour,
+            "thickness": 1.8, "width": 7,  # caps that stand out behind the mark
+        },
+        showlegend=False,
+        hovertemplate=f"{label(one.title, 80)}<br>{one.gain:+.1f} points [{one.low:+.1f}, {one.high:+.1f}]<br>"
+        f"{_wrapped(one.known)}<extra></extra>",
+    )  # fmt: skip
 
 
 def _ticks(reach: float) -> list[float]:
@@ -104,30 +107,38 @@ def _ticks(reach: float) -> list[float]:
     return [step * k for k in range(-int(reach / step), int(reach / step) + 1)]
 
 
-def _named(one: Claimed, look: Theme) -> str:
-    names = " and ".join(label(name, 26) for name in one.pair)
-    return (
-        f'<span style="font-size:13px;color:{look.ink}">{label(one.title, 60)}</span>'
-        f'<br><span style="font-size:{SMALL}px">{names}</span>'
-    )
-
-
-def _judged_by(answers: Sequence[Claimed], look: Theme) -> list[str]:
-    """What each is judged by, and on how many images."""
+def _words(answers: Sequence[Claimed], look: Theme) -> list[list[str]]:
+    """Of each claim its title, its networks, and what it is judged by on how many images, in lines."""
     under, n = _usual([one.under for one in answers]), _usual([one.n for one in answers])
 
+    def small(text: str) -> str:
+        return f'<span style="font-size:{SMALL}px">{text}</span>'
+
     def said(text: str, *, usual: bool) -> str:
-        return text if usual else f'<b style="color:{look.ink}">{text}</b>'
+        return f'<b style="color:{look.ink}">{label(text, LETTERS)}</b>' if text and not usual else label(text, LETTERS)
+
+    def judged(one: Claimed) -> list[str]:
+        count = f"n\u00a0=\u00a0{one.n:,}"
+        parts = [line.partition(count) for line in textwrap.wrap(f"{one.under}, {count}", LETTERS)]
+        return [
+            said(by.removesuffix(", "), usual=one.under == under)
+            + (", " if by and many else "")
+            + said(many, usual=one.n == n)
+            for by, many, _ in parts
+        ]
 
     return [
-        f'<span style="font-size:{SMALL}px">{said("<br>".join(_lines(one)), usual=one.under == under)}, '
-        f"{said(f'n = {one.n:,}', usual=one.n == n)}</span>"
+        [
+            f'<span style="font-size:13px;color:{look.ink}">{label(one.title, 60)}</span>',
+            *(small(label(line, FEWER)) for line in textwrap.wrap(" and ".join(map(_short, one.pair)), FEWER)),
+            *map(small, judged(one)),
+        ]
         for one in answers
     ]
 
 
-def _lines(one: Claimed) -> list[str]:
-    return [label(line, LETTERS) for line in textwrap.wrap(one.under, LETTERS)]
+def _short(name: str) -> str:
+    return name if len(name) <= 26 else f"{name[:25]}…"
 
 
 def _usual(values: Sequence[Hashable]) -> Hashable:

@@ -193,7 +193,10 @@ def put_in_card(checkpoint: Checkpoint, measured: Card, change: Callable[[Card],
             f"{checkpoint.name}: its weights were replaced during the evaluation; what was found is of the old ones "
             "and was not written; evaluate it again"
         )
-    write_card(checkpoint.folder, change(now.card))
+    try:
+        write_card(checkpoint.folder, change(now.card))
+    except FileNotFoundError as error:
+        raise UserError(gone(checkpoint)) from error
 
 
 def _summary(

@@ -145,12 +145,13 @@ def discard(run: str | Path) -> None:
         status = status_of(folder, read_record(folder))
         if status in ("running", "queued"):
             raise UserError(f"{folder} is {status}; stop it before it is discarded")
-        with (ours := Run(folder)).held():
+        ours = Run(folder)
+        with ours.held():
             (folder / RECIPE).unlink()  # first: without it, nobody takes the folder for a run
-            shutil.rmtree(folder / STATE)
             for name in (CARD, HISTORY, WEIGHTS, TIMES):
                 (folder / name).unlink(missing_ok=True)
             ours.sweep()
+            shutil.rmtree(folder / STATE)  # last, for the lock is in it: another run may begin here now
             with suppress(OSError):  # not empty: what is left is not ours
                 folder.rmdir()
 

@@ -100,5 +100,6 @@ def _weights(folder: Path) -> tuple[int | None, dict[str, Tensor]]:
             ours = [name for name in names if name.startswith(prefix)]
             step = int(json.loads(file.metadata()["facts"])["step"])
             return step, {name.removeprefix(prefix): torch.from_numpy(file.get_tensor(name)) for name in ours}
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, StopIteration) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
+        # numpy lacks some of torch's types
         raise UserError(f"the weights of {folder.name} cannot be read just now: {error}") from error

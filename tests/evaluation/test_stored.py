@@ -16,6 +16,7 @@ from robust_core import checkpoints
 from robust_core.attacks import AttackSettings
 from robust_core.cards import Evaluation
 from robust_core.checkpoints import CARD, WEIGHTS, Checkpoint
+from robust_core.evaluation import stored
 from robust_core.evaluation.doubts import Effort
 from robust_core.evaluation.ensemble import Underway
 from robust_core.evaluation.kept import KEPT
@@ -171,6 +172,20 @@ def test_a_checkpoint_that_goes_away(
     card = found.folder / CARD
     assert not card.exists() or not json.loads(card.read_text())["evaluations"]
     assert found.folder.exists() == (damage is not shutil.rmtree)
+
+
+def test_a_checkpoint_that_goes_away_as_its_card_is_written(
+    found: Checkpoint, images: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = checkpoints.write_card
+
+    def too_late(folder: Path, card: Any) -> None:
+        shutil.rmtree(folder)
+        real(folder, card)
+
+    monkeypatch.setattr(stored, "write_card", too_late)
+    with pytest.raises(UserError, match=r"zoo/tiny was removed from .* during its evaluation"):
+        evaluated(found, images)
 
 
 def test_what_others_wrote_meanwhile_stays(found: Checkpoint, images: ImageSet) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 from urllib.parse import parse_qs
 
@@ -83,7 +84,7 @@ def test_gains_are_points_and_nsd_is_told_as_it_is(open_page, zoo):
     assert "holds here" in said
     assert "on the first n test images of fashion_mnist_small, L∞, ε = 0.1 (25.5/255)" in texts(app).replace("\\", "")
     named = [a["text"] for a in claimed(app)["layout"]["annotations"]]
-    assert any("absld and rslad<" in row and "PGD-20" in row and "n = 10,000" in row for row in named)
+    assert any("absld and rslad<" in row and "PGD-20" in row and "n\u00a0=\u00a010,000" in row for row in named)
 
 
 def judged(paired, under="pgd", n=10_000):
@@ -145,22 +146,41 @@ def test_what_more_images_decide_under_a_weaker_attack_is_said(monkeypatch, side
     assert f"55.20 and 56.00\u00a0% on the PGD\\-20, {word} beyond chance" in told
 
 
+def listed_as(title, name):
+    return SimpleNamespace(card=SimpleNamespace(title=title), name=name)
+
+
+def against(decides, *pairs):
+    """What is said of the pairs that contradict a shown one, M and R, or decide what it does not."""
+    by = SimpleNamespace(**vars(judged(True)) | {"decides": decides})
+    found = SimpleNamespace(by=by, claim=CLAIMS[2], beyond=None, wider=None, unequal=(), pairs=9, doubted=(),
+                            method=listed_as("M", "x/m"), rival=listed_as("R", "x/r"), against=pairs)  # fmt: skip
+    return verdicts._remarks([found])[1].replace("\\", "").partition("trained alike, ")[2]
+
+
+def other(title, gain, name="x/other", **footing):
+    known = SimpleNamespace(**vars(judged(True, **footing)) | {"gain": gain, "low": gain - 0.01, "high": gain + 0.01})
+    known.yardstick.title = "PGD-9"
+    return Pair(listed_as(title, name), listed_as("R", "x/r2"), known)
+
+
 def test_the_pairs_that_decide_otherwise_are_named():
-    def pair(title, gain):
-        known = SimpleNamespace(**vars(judged(True)) | {"gain": gain, "low": gain - 0.01, "high": gain + 0.01})
-        nets = (SimpleNamespace(card=SimpleNamespace(title=name)) for name in (title, "MTARD"))
-        return Pair(*nets, known)
+    gain = "+2.0 points [+1.0, +3.0]"
+    assert against(-1, other("B", 0.02)) == f"decides otherwise: B and R, {gain}."
+    assert against(0, other("B", 0.02)) == f"decides it, the one shown does not: B and R, {gain}."
+    both = against(0, other("B", 0.02), other("*C*", -0.02))
+    assert both == f"decide it, the one shown does not: B and R, {gain}; *C* and R, -2.0 points [-3.0, -1.0]."
+    assert against(1, *[other(letter, -0.02) for letter in "BCDEF"]).endswith("; 2 more.")
 
-    def told(*against):
-        found = SimpleNamespace(by=judged(True), claim=CLAIMS[2], beyond=None, wider=None, unequal=(), pairs=4,
-                                against=against, doubted=())  # fmt: skip
-        return verdicts._remarks([found])[1]
 
-    one = "B-MTARD against MTARD, W-Robust: 1 of 4 pairs of networks, trained alike, decides otherwise: "
-    said = f"{one}B and MTARD, shapes (+2.0 points [+1.0, +3.0])."
-    assert told(pair("B", 0.02)).replace("\\", "") == said
-    assert "2 of 4 pairs of networks, trained alike, decide otherwise: B" in told(pair("B", 0.02), pair("*C*", -0.02))
-    assert "\\*C\\* and MTARD, shapes" in told(pair("B", 0.02), pair("*C*", -0.02))
+def test_a_pair_is_told_from_another_of_its_titles_and_its_footing_from_the_row_s():
+    assert "M (x/seed_1) and R (x/r2), +2.0" in against(-1, other("M", 0.02, "x/seed_1"))
+    assert "B (x/1) and R (x/r2), +2.0" in against(-1, other("B", 0.02, "x/1"), other("B", 0.03, "x/2"))
+    assert against(-1, other("B", 0.02, under="pgd9")).endswith("+3.0] under PGD-9, n = 10,000.")
+    assert against(-1, other("B", 0.02, n=2000)).endswith("+3.0] under PGD-9, n = 2,000.")
+    elsewhere = other("B", 0.02)
+    elsewhere.by.board = replace(elsewhere.by.board, eps=0.2)
+    assert against(-1, elsewhere).endswith("+3.0] under shapes, L∞, ε = 0.2 (51/255).")
 
 
 def retaught(zoo, name, clean, right):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from robust_core.checkpoints import CARD, STATE, TIMES, WEIGHTS
+from robust_core.checkpoints import CARD, RECIPE, STATE, TIMES, WEIGHTS
 from robust_core.data import load
 from robust_core.training import control
 from robust_core.training.recipe import Recipe
@@ -79,10 +79,28 @@ def test_discard_deletes_a_run_and_nothing_else(
     assert statuses() == {"tiny_2": "running"}
     pretended.end(other, "stopped")
     (other / TIMES).touch()  # it was timed on a page
-    for name in (WEIGHTS, CARD, f"{STATE}/{SAVED}"):
+    for name in (RECIPE, WEIGHTS, CARD, TIMES, f"{STATE}/{SAVED}"):
         torn(monkeypatch, other / name)
     control.discard("tiny_2")
     assert not other.exists()
+
+
+def test_a_run_that_begins_where_one_is_discarded_is_left_alone(
+    pretended: Pretended, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock goes last: what comes after it could be of another run already."""
+    folder, real = control.start(recipe), shutil.rmtree
+    pretended.end(folder, "stopped")
+
+    def then_another_begins(path: Path) -> None:
+        real(path)
+        Run.create(folder, recipe)
+        torn(monkeypatch, folder / WEIGHTS)  # it is being written
+
+    monkeypatch.setattr(shutil, "rmtree", then_another_begins)
+    control.discard(folder)
+    assert (folder / RECIPE).is_file()
+    assert len(list(folder.glob("*.tmp"))) == 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from robust_core.checkpoints import CARD, STATE, WEIGHTS, read_history
+from robust_core.checkpoints import CARD, RECIPE, STATE, TIMES, WEIGHTS, read_history
 from robust_core.training import launch
 from robust_core.training.loop import Training
 from robust_core.training.recipe import Recipe
@@ -68,9 +68,11 @@ def test_what_a_killed_process_half_wrote_goes_with_the_next_one(
     pretended: Pretended, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Run.create(runs_folder() / "a", recipe)
-    for name in (WEIGHTS, CARD, f"{STATE}/{SAVED}"):
+    for name in (RECIPE, WEIGHTS, CARD, TIMES, f"{STATE}/{SAVED}"):
         torn(monkeypatch, run.folder / name)
-    assert len(list(run.folder.rglob("*.tmp"))) == 3
+    with run.held(), pytest.raises(UserError, match="is being trained by another process"), working(run):
+        pass
+    assert len(list(run.folder.rglob("*.tmp"))) == 5  # what looks torn is still being written by the one that holds it
     with working(run):
         assert not list(run.folder.rglob("*.tmp"))
 
