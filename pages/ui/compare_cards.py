@@ -16,7 +16,8 @@ from pages.ui.served import Served, serve
 from robust_core import checkpoints
 from robust_core.checkpoints import CARD, Card
 from robust_core.evaluation.cost import REPEATS, Cost, cost
-from robust_core.evaluation.leaderboard import SORTS, Row, ordered, row, with_fewer_marked
+from robust_core.evaluation.footing import on_one_footing
+from robust_core.evaluation.leaderboard import SORTS, Row, ordered, row
 from robust_core.evaluation.report import full_titles
 from robust_core.evaluation.scores import Board, Listed, Yardstick, boards, task_of, yardsticks
 from robust_core.evaluation.timings import read_cost, write_cost
@@ -108,7 +109,7 @@ def pick_board(listed: Sequence[Listed]) -> Shown:
         told = "What robust accuracy, W-Robust, worst class and NSD are of."
         stick = sticks.get(link.select("Robust under", options, "under", next(iter(options)), help=told, width=420))
         every = [row(one, board, stick.id if stick else "", known_cost(one)) for one in here]
-        every = with_fewer_marked(every)
+        every = on_one_footing(every)
         method = _filter("Method", [one.card.method for one in every], "method")
         architecture = _filter("Architecture", [one.card.architecture for one in every], "architecture")
     left = [one for one in every if method in (ANY, one.card.method)]

@@ -1,17 +1,53 @@
-"""Two networks on one footing: by one yardstick, on the same images, as many as both were asked.
+"""Networks on one footing: by one yardstick, on the same images, as many as all were asked.
 
-Where one was asked more than the other, its figure is cut to the first images, of which its card knows which it got
+Where one was asked more than others, its figure is cut to the first images, of which its card knows which it got
 right; seed and image decide every verdict of an attack, so that this is what a shorter evaluation would have found.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 from robust_core.evaluation.leaderboard import Row, every_row
+from robust_core.evaluation.marks import Mark
 from robust_core.evaluation.scores import Board, Listed
 
 Pair = tuple[Row, Row]
+ENOUGH = 1000  # images: fewer decide nothing, or a second look at few would be a second chance
+
+
+def on_one_footing(rows: Sequence[Row]) -> list[Row]:
+    """The rows of a board on the images that most of those that count were asked, if enough; else on the most images.
+
+    A row of more is cut to them, and says so; one of fewer is marked, and thereby not ranked: a few easy images would
+    else lead. Where a row of more cannot be cut, for its card has counts alone, all are asked as many.
+    """
+    counts = Counter(one.robust.n for one in rows if one.ranked and one.robust)
+    usual = max(counts, key=lambda n: (min(n, ENOUGH), counts[n], n), default=0)
+    shown = next((one.robust.class_n for one in rows if one.ranked and one.robust and one.robust.n == usual), ())
+    cut = [_shortened(one, shown) for one in rows]
+    if any(one.ranked and one.robust and one.robust.n > usual for one in cut):
+        usual, cut = max(counts), list(rows)
+    return [_marked(one, usual) for one in cut]
+
+
+def _shortened(one: Row, class_n: tuple[int, ...]) -> Row:
+    """On the first images alone, which are so many of each class; as it is where it has no more, or none is known."""
+    n = sum(class_n)
+    if not one.ranked or one.robust is None or one.robust.n <= n or (found := _of_first(one, class_n)) is None:
+        return one
+    word, told = f"first {n:,} of {one.robust.n:,}", f"measured on {one.robust.n:,} images; shown are the first {n:,},"
+    return replace(found, marks=(*one.marks, Mark(kind="more", word=word, told=f"{told} which others here met, too")))
+
+
+def _marked(one: Row, n: int) -> Row:
+    if one.robust is None or one.robust.n >= n:
+        return one
+    told = f"measured on {one.robust.n:,} images, others here on {n:,}: another question, and not ranked"
+    word = f"n = {one.robust.n:,}, others {n:,}"
+    return replace(one, marks=(*one.marks, Mark(kind="fewer", word=word, told=told)))
 
 
 def common(board: Board, yardstick: str, first: Listed, second: Listed) -> Pair | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -25,7 +25,7 @@ class Row:
 
     ranked: False where the figures are missing, came with an imported card, are not of the weights that lie there
     now, flatter because attacks were left out, or are of fewer images than others' (which only a whole board tells:
-    `with_fewer_marked`).
+    `footing.on_one_footing`).
     """
 
     name: str
@@ -239,18 +239,3 @@ def ranks(rows: Iterable[Row], key: str) -> dict[str, int]:
         if one.ranked and isinstance(value := one.value(key), float) and not _missing(value)
     }
     return {name: 1 + sum(other < value for other in values.values()) for name, value in values.items()}
-
-
-def with_fewer_marked(rows: Sequence[Row]) -> list[Row]:
-    """The rows of a board, those marked, and thereby not ranked, that were measured on fewer images than another that
-    counts: a few easy ones would else lead."""
-    most = max((one.robust.n for one in rows if one.ranked and one.robust), default=0)
-
-    def marked(one: Row) -> Row:
-        if one.robust is None or one.robust.n >= most:
-            return one
-        told = f"measured on {one.robust.n:,} images, others here on {most:,}: another question, and not ranked"
-        word = f"n = {one.robust.n:,}, others {most:,}"
-        return replace(one, marks=(*one.marks, Mark(kind="fewer", word=word, told=told)))
-
-    return [marked(one) for one in rows]

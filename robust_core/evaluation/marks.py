@@ -12,7 +12,7 @@ from robust_core.evaluation.plan import called
 from robust_core.evaluation.scores import Board, Listed, Score
 from robust_core.types import UserError
 
-Kind = Literal["stale", "foreign", "partial", "fewer", "flattering", "falls"]
+Kind = Literal["stale", "foreign", "partial", "fewer", "more", "flattering", "falls"]
 UNRANKED = ("stale", "fewer", "flattering")  # kinds of marks whose figures do not count
 FALLS = 0.08  # of the images; from PGD-20 to a worst case over all attacks the zoo's static networks lose 1 to 5 points
 FEW = 100  # images: of fewer a fall is chance

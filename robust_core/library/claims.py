@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from robust_core.cards import Figure
-from robust_core.evaluation.footing import common
+from robust_core.evaluation.footing import ENOUGH, common
 from robust_core.evaluation.leaderboard import Row, row
 from robust_core.evaluation.paired import Interval, gap_between_classes, gap_of_means
 from robust_core.evaluation.remarks import static
@@ -25,7 +25,6 @@ from robust_core.library.alike import differences, flat_recipe
 
 What = Literal["w_robust", "worst_class", "nsd"]
 Answer = Literal["holds", "does not hold", "undecided", "trained differently"]
-ENOUGH = 1000  # images: a yardstick of fewer decides nothing, or a second look at few would be a second chance
 MOST_PAIRS = 8  # equal pairs that are heard
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from robust_core.evaluation.footing import common
-from robust_core.evaluation.leaderboard import ordered, ranks, row, with_fewer_marked
+from robust_core.evaluation.footing import common, on_one_footing
+from robust_core.evaluation.leaderboard import ordered, ranks, row
 from robust_core.evaluation.scores import Listed, yardsticks
 from tests.evaluation.claims import card, evaluation, tally
 from tests.evaluation.test_leaderboard import board_of, listed, words
@@ -28,7 +28,7 @@ def on_disk(folder: Path, **evaluations: tuple[object, ...]) -> list[Listed]:
 
 def test_it_is_marked_and_not_ranked(tmp_path: Path) -> None:
     every = on_disk(tmp_path, aw=(SPARED,), aw_whole=(WHOLE,), b=(OTHERS,))
-    rows = with_fewer_marked([row(one, board_of(*every), WORST) for one in every])
+    rows = on_one_footing([row(one, board_of(*every), WORST) for one in every])
     assert [one.flattering for one in rows] == [True, False, False]
     assert words(rows[0]) == {"router not attacked"}
     # Nor do its many images make the others few.

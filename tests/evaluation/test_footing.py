@@ -1,4 +1,4 @@
-"""Two networks on the images that both were asked."""
+"""Networks on the images that all were asked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from robust_core.cards import Evaluation, Tally
-from robust_core.evaluation.footing import common
+from robust_core.evaluation import footing
+from robust_core.evaluation.footing import common, on_one_footing
+from robust_core.evaluation.leaderboard import Row, ranks, row
 from robust_core.evaluation.scores import Listed
 from tests.evaluation.claims import card, evaluation, tally
 from tests.evaluation.test_leaderboard import board_of, listed
@@ -67,3 +69,58 @@ def test_other_images_than_the_first_are_not_common(tmp_path: Path) -> None:
     odd = evaluation(tally(30, 30, 30, 20, each=40), tally(9, 9, 9, 9, each=40))  # as many of each class: not LABELS
     every = pair(tmp_path, (judged(160, 1),), (odd,))
     assert common(board_of(*every), TABLE, *every) is None
+
+
+def board_rows(folder: Path, **made: tuple[Evaluation, ...]) -> list[Row]:
+    every = [listed(folder / "shapes" / name, card(name, evaluations=each)) for name, each in made.items()]
+    return on_one_footing([row(one, board_of(*every), TABLE) for one in every])
+
+
+def kinds(rows: list[Row]) -> list[tuple[int, list[str]]]:
+    return [(one.robust.n, [mark.word for mark in one.marks]) for one in rows if one.robust]
+
+
+@pytest.fixture
+def enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(footing, "ENOUGH", 100)
+
+
+@pytest.mark.usefixtures("enough")
+def test_a_row_of_more_images_is_cut_to_those_that_most_were_asked(tmp_path: Path) -> None:
+    rows = board_rows(tmp_path, a=(judged(400, 1),), b=(judged(150, 2),), c=(judged(150, 3),), d=(judged(40, 4),))
+    assert kinds(rows) == [(150, ["first 150 of 400"]), (150, []), (150, []), (40, ["n = 40, others 150"])]
+    short = judged(150, 1)
+    assert (rows[0].robust, rows[0].clean) == (short.worst, short.clean)
+    assert rows[0].intervals["worst_class"].value == pytest.approx(short.worst.worst_class)
+    assert ranks(rows, "robust").keys() == {"shapes/a", "shapes/b", "shapes/c"}
+    assert "measured on 400 images; shown are the first 150" in rows[0].marks[0].told
+
+
+@pytest.mark.usefixtures("enough")
+def test_too_few_images_are_nobody_s_measure_however_many_were_asked_so(tmp_path: Path) -> None:
+    rows = board_rows(tmp_path, a=(judged(400, 1),), b=(judged(60, 2),), c=(judged(60, 3),))
+    assert kinds(rows) == [(400, []), (60, ["n = 60, others 400"]), (60, ["n = 60, others 400"])]
+    pair_alone = board_rows(tmp_path / "2", b=(judged(60, 2),), c=(judged(80, 3),))
+    assert kinds(pair_alone) == [(60, ["n = 60, others 80"]), (80, [])]
+
+
+@pytest.mark.usefixtures("enough")
+def test_of_as_many_rows_each_the_more_images_count(tmp_path: Path) -> None:
+    assert kinds(board_rows(tmp_path, a=(judged(400, 1),), b=(judged(150, 2),))) == [
+        (400, []), (150, ["n = 150, others 400"]),
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("enough")
+def test_where_one_cannot_be_cut_all_are_asked_as_many(tmp_path: Path) -> None:
+    whole, short = judged(400, 1, marked=False), (judged(150, 2),)
+    few = ["n = 150, others 400"]
+    assert kinds(board_rows(tmp_path, a=(whole,), b=short, c=short)) == [(400, []), (150, few), (150, few)]
+    # One that could be cut stays whole beside it.
+    rows = board_rows(tmp_path / "2", a=(whole,), b=short, c=short, d=(judged(400, 4),))
+    assert kinds(rows) == [(400, []), (150, few), (150, few), (400, [])]
+
+
+def test_without_rows_that_count_nothing_is_marked(tmp_path: Path) -> None:
+    assert on_one_footing([]) == []
+    assert [one.marks for one in board_rows(tmp_path, a=())] == [()]

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from robust_core.evaluation.leaderboard import ordered, row, with_fewer_marked
+from robust_core.evaluation.footing import on_one_footing
+from robust_core.evaluation.leaderboard import ordered, row
 from robust_core.evaluation.report import (
     about,
     doubt_lines,
@@ -156,7 +157,7 @@ def test_of_how_many_networks_a_board_speaks_is_said(tmp_path: Path) -> None:
     assert standing([whole, *bare]) == "Measured so: 1 of 3 networks; ranks are among these"
     assert standing([whole, *bare], "ms") == "Measured so: 1 of 3 networks"
     assert standing(bare) == "Measured so: 0 of 2 networks"
-    marked = with_fewer_marked([whole, short, *bare])
+    marked = on_one_footing([whole, short, *bare])
     said = "Measured so: 2 of 4 networks; 1 of these is ranked, and where one is not, a mark says why"
     assert standing(marked) == said
     assert said in about(marked, board, None)

@@ -8,7 +8,8 @@ import pytest
 
 from robust_core import data
 from robust_core.checkpoints import WEIGHTS
-from robust_core.evaluation.leaderboard import JUDGES, SORTS, ordered, ranks, row, with_fewer_marked
+from robust_core.evaluation.footing import on_one_footing
+from robust_core.evaluation.leaderboard import JUDGES, SORTS, ordered, ranks, row
 from robust_core.evaluation.measures import wilson
 from robust_core.evaluation.report import all_passed, verdict
 from robust_core.evaluation.scores import boards, groups_for, scores, yardsticks
@@ -158,7 +159,7 @@ def test_a_row_of_fewer_images_is_marked_and_not_ranked(tmp_path: Path) -> None:
     )
     cards = {"a": (CLEAN, ROBUST), "b": (CLEAN, few), "c": (CLEAN, said)}
     every = [listed(tmp_path / "shapes" / name, card(name, measures=m)) for name, m in cards.items()]
-    rows = with_fewer_marked([row(one, board_of(*every), PGD_ID) for one in every])
+    rows = on_one_footing([row(one, board_of(*every), PGD_ID) for one in every])
     # The 400 that an imported card claims make nobody's 100 few.
     assert [[mark.word for mark in one.marks if mark.kind == "fewer"] for one in rows] == [
         [],
@@ -168,7 +169,7 @@ def test_a_row_of_fewer_images_is_marked_and_not_ranked(tmp_path: Path) -> None:
     for key, order in (("robust", "acb"), ("nsd", "abc")):  # 0.9 and even classes would lead
         assert "".join(one.title for one in ordered(rows, key)) == order
         assert ranks(rows, key) == {"shapes/a": 1}
-    (alone,) = with_fewer_marked([row(every[1], board_of(*every), PGD_ID)])
+    (alone,) = on_one_footing([row(every[1], board_of(*every), PGD_ID)])
     assert ranks([alone], "robust") == {"shapes/b": 1}
     assert words(alone) == {"two n"}
 
