@@ -62,7 +62,7 @@ def _rows(
 def _links(found: Sequence[Verdict], listed: Sequence[Listed]) -> None:
     """To Compare, one a claim: each has its networks, its yardstick and its figure."""
     ids = {_images_and_budget(board): board.id for board in boards(listed)}
-    st.caption("Their figures on Compare, under the attack that each is judged by, of as many as most there met:")
+    st.caption("Their figures on Compare, under the attack that each is judged by, on its board's images:")
     kept = link.params()
     kept |= {key: ANY for key in ("method", "architecture") if key in kept}  # a filter could hide them
     with st.container(horizontal=True, gap="small"):

@@ -6,31 +6,29 @@ right; seed and image decide every verdict of an attack, so that this is what a 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 from robust_core.evaluation.leaderboard import Row, every_row
-from robust_core.evaluation.marks import Mark
-from robust_core.evaluation.scores import Board, Listed
+from robust_core.evaluation.marks import OF_CARDS, Mark, of_figures
+from robust_core.evaluation.scores import Board, Listed, usual
 
 Pair = tuple[Row, Row]
-ENOUGH = 1000  # images: fewer decide nothing, or a second look at few would be a second chance
 
 
 def on_one_footing(rows: Sequence[Row]) -> list[Row]:
-    """The rows of a board on the images that most of those that count were asked, if enough; else on the most images.
+    """The rows of a board on as many images as is `usual` among those that count.
 
     A row of more is cut to them, and says so; one of fewer is marked, and thereby not ranked: a few easy images would
     else lead. Where a row of more cannot be cut, for its card has counts alone, all are asked as many.
     """
-    counts = Counter(one.robust.n for one in rows if one.ranked and one.robust)
-    usual = max(counts, key=lambda n: (min(n, ENOUGH), counts[n], n), default=0)
-    shown = next((one.robust.class_n for one in rows if one.ranked and one.robust and one.robust.n == usual), ())
+    counts = [one.robust.n for one in rows if one.ranked and one.robust]
+    n = usual(counts)
+    shown = next((one.robust.class_n for one in rows if one.ranked and one.robust and one.robust.n == n), ())
     cut = [_shortened(one, shown) for one in rows]
-    if any(one.ranked and one.robust and one.robust.n > usual for one in cut):
-        usual, cut = max(counts), list(rows)
-    return [_marked(one, usual) for one in cut]
+    if any(one.ranked and one.robust and one.robust.n > n for one in cut):
+        n, cut = max(counts), list(rows)
+    return [_marked(one, n) for one in cut]
 
 
 def _shortened(one: Row, class_n: tuple[int, ...]) -> Row:
@@ -39,7 +37,10 @@ def _shortened(one: Row, class_n: tuple[int, ...]) -> Row:
     if not one.ranked or one.robust is None or one.robust.n <= n or (found := _of_first(one, class_n)) is None:
         return one
     word, told = f"first {n:,} of {one.robust.n:,}", f"measured on {one.robust.n:,} images; shown are the first {n:,},"
-    return replace(found, marks=(*one.marks, Mark(kind="more", word=word, told=f"{told} which others here met, too")))
+    more = Mark(kind="more", word=word, told=f"{told} which others here met, too")
+    assert found.score
+    kept = [mark for mark in one.marks if mark.kind in OF_CARDS]  # the others spoke of the whole figure
+    return replace(found, marks=(*kept, *of_figures(found.score, found.card), more))
 
 
 def _marked(one: Row, n: int) -> Row:
@@ -82,11 +83,11 @@ def _cut(one: Row, other: Row) -> Pair | None:
 
 def _of_first(row: Row, class_n: tuple[int, ...]) -> Row | None:
     assert row.score
-    assert row.score.clean
     if row.score.robust.class_n == class_n:
         return row
-    robust, clean = row.score.robust.of_first(class_n), row.score.clean.of_first(class_n)
-    if robust is None or clean is None:
+    robust, whole = row.score.robust.of_first(class_n), row.score.clean
+    clean = whole.of_first(class_n) if whole else None
+    if robust is None or (whole and clean is None):
         return None
     return replace(row, score=replace(row.score, robust=robust, clean=clean, figures={}), clean=clean)
 

@@ -13,6 +13,7 @@ from robust_core.evaluation.scores import Board, Listed, Score
 from robust_core.types import UserError
 
 Kind = Literal["stale", "foreign", "partial", "fewer", "more", "flattering", "falls"]
+OF_CARDS = ("stale", "foreign")  # kinds of marks that speak of the card, not of a figure
 UNRANKED = ("stale", "fewer", "flattering")  # kinds of marks whose figures do not count
 FALLS = 0.08  # of the images; from PGD-20 to a worst case over all attacks the zoo's static networks lose 1 to 5 points
 FEW = 100  # images: of fewer a fall is chance

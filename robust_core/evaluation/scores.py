@@ -25,6 +25,7 @@ Task = tuple[tuple[int, int, int], tuple[str, ...]]
 PAPERS = {1: 0.1, 3: 8 / 255}  # ε of the papers, by channels
 GROUP_TITLES = {"table": "the papers' attacks", "autoattack": "AutoAttack", "adaptive": "adaptive attacks"}
 ROUTER = " (and on a router)"
+ENOUGH = 1000  # images: fewer decide nothing, or a second look at few would be a second chance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,11 +233,18 @@ def _known_names() -> dict[str, str]:
     return found
 
 
+def usual(counts: Iterable[int]) -> int:
+    """On how many images a board ranks, of how many each of its figures is: on as many as most have, if these are
+    enough; else on the most. 0 where there is none."""
+    times = Counter(counts)
+    return max(times, key=lambda n: (min(n, ENOUGH), times[n], n), default=0)
+
+
 def yardsticks(board: Board, listed: Iterable[Listed]) -> list[Yardstick]:
     """What the cards of a board were measured with, that which ranks the most of them first; of equals the strongest.
 
-    It ranks those that met it on as many images as any did, but for figures that flatter. The worst case over one group
-    alone, with no attack on a router made beside it, is that group's and stands once.
+    It ranks those that met it on as many images as `usual`, or on more, but for figures that flatter. The worst case
+    over one group alone, with no attack on a router made beside it, is that group's and stands once.
     """
     met: dict[str, dict[str, int]] = {}  # by yardstick and card: on how many images
     known: dict[str, Yardstick] = {}
@@ -247,7 +255,7 @@ def yardsticks(board: Board, listed: Iterable[Listed]) -> list[Yardstick]:
                 counts[one.name] = max(counts.get(one.name, 0), score.robust.n)
             if stick.id not in known or stick.title.endswith(ROUTER):
                 known[stick.id] = stick
-    ranked = {name: [*counts.values()].count(max(counts.values(), default=0)) for name, counts in met.items()}
+    ranked = {name: sum(n >= usual(each.values()) for n in each.values()) for name, each in met.items()}
     twice = {name for name in known if _is_a_group(known[name]) and f"group:{name.partition(':')[2]}" in known}
     return sorted((known[name] for name in known.keys() - twice), key=lambda y: (-ranked[y.id], -y.strength, y.id))
 

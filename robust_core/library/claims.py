@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from robust_core.cards import Figure
-from robust_core.evaluation.footing import ENOUGH, common
+from robust_core.evaluation.footing import common
 from robust_core.evaluation.leaderboard import Row, row
 from robust_core.evaluation.paired import Interval, gap_between_classes, gap_of_means
 from robust_core.evaluation.remarks import static
-from robust_core.evaluation.scores import PAPERS, Board, Listed, Yardstick, boards, task_of, yardsticks
+from robust_core.evaluation.scores import ENOUGH, PAPERS, Board, Listed, Yardstick, boards, task_of, yardsticks
 from robust_core.library.alike import differences, flat_recipe
 
 What = Literal["w_robust", "worst_class", "nsd"]

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robust_core.cards import Evaluation, Tally
-from robust_core.evaluation import footing
+from robust_core import checkpoints
+from robust_core.cards import Evaluation, Measure, Tally
+from robust_core.evaluation import scores
 from robust_core.evaluation.footing import common, on_one_footing
 from robust_core.evaluation.leaderboard import Row, ranks, row
-from robust_core.evaluation.scores import Listed
-from tests.evaluation.claims import card, evaluation, tally
+from robust_core.evaluation.scores import Listed, boards, usual, yardsticks
+from tests.evaluation.claims import PGD, card, evaluation, measure, tally
 from tests.evaluation.test_leaderboard import board_of, listed
 
 LABELS = np.random.default_rng(1).integers(0, 4, 400)
@@ -82,7 +83,7 @@ def kinds(rows: list[Row]) -> list[tuple[int, list[str]]]:
 
 @pytest.fixture
 def enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(footing, "ENOUGH", 100)
+    monkeypatch.setattr(scores, "ENOUGH", 100)
 
 
 @pytest.mark.usefixtures("enough")
@@ -117,8 +118,83 @@ def test_where_one_cannot_be_cut_all_are_asked_as_many(tmp_path: Path) -> None:
     few = ["n = 150, others 400"]
     assert kinds(board_rows(tmp_path, a=(whole,), b=short, c=short)) == [(400, []), (150, few), (150, few)]
     # One that could be cut stays whole beside it.
-    rows = board_rows(tmp_path / "2", a=(whole,), b=short, c=short, d=(judged(400, 4),))
-    assert kinds(rows) == [(400, []), (150, few), (150, few), (400, [])]
+    rows = board_rows(tmp_path / "2", a=(whole,), b=short, c=short, d=(judged(400, 4),), e=short)
+    assert kinds(rows) == [(400, []), (150, few), (150, few), (400, []), (150, few)]
+
+
+@pytest.mark.usefixtures("enough")
+def test_one_without_an_untouched_figure_is_cut_like_the_others(tmp_path: Path) -> None:
+    labels = LABELS[:150]
+    made = {"a": LABELS, "b": labels, "c": labels}
+    every = []
+    for name, of in made.items():
+        found = Tally.counted(np.arange(len(of)) % 3 > 0, of, 4)
+        alone = measure(1, 1, 1, 1, attack=PGD).model_copy(update=found.model_dump())
+        every.append(listed(tmp_path / "shapes" / name, card(name, measures=(alone,))))
+    board = board_of(*every)
+    rows = on_one_footing([row(one, board, yardsticks(board, every)[0].id) for one in every])
+    assert [(one.robust.n, one.clean) for one in rows if one.robust] == [(150, None)] * 3
+    assert len({(one.robust.class_correct, one.robust.marks) for one in rows if one.robust}) == 1
+
+
+@pytest.mark.usefixtures("enough")
+def test_what_a_cut_row_is_marked_with_is_of_what_it_shows(tmp_path: Path) -> None:
+    """Untouched it was asked 400, attacked 300: cut to 150, there are no two numbers any more."""
+    longer, attacked = judged(400, 1), judged(300, 1)
+    alone = measure(1, 1, 1, 1, attack=PGD).model_copy(update=attacked.worst.model_dump())
+    untouched = measure(1, 1, 1, 1).model_copy(update=longer.clean.model_dump())
+    short = tuple(
+        measure(1, 1, 1, 1, attack=attack).model_copy(update=found.model_dump())
+        for attack, found in ((PGD, judged(150, 2).worst), (None, judged(150, 2).clean))
+    )
+    cards = {"a": (untouched, alone), "b": short, "c": short}
+    every = [listed(tmp_path / "shapes" / name, card(name, measures=made)) for name, made in cards.items()]
+    board = board_of(*every)
+    stick = yardsticks(board, every)[0].id
+    assert {mark.word for mark in row(every[0], board, stick).marks} == {"two n"}
+    rows = on_one_footing([row(one, board, stick) for one in every])
+    assert [[mark.word for mark in one.marks] for one in rows] == [["first 150 of 300"], [], []]
+
+
+@pytest.mark.usefixtures("enough")
+def test_a_claimed_figure_of_more_images_neither_counts_nor_is_cut(tmp_path: Path) -> None:
+    def pgd(n: int, seed: int, **more: object) -> Measure:
+        return measure(1, 1, 1, 1, attack=PGD).model_copy(update=judged(n, seed).worst.model_dump() | more)
+
+    made = {"a": pgd(400, 1, claimed=True), "b": pgd(150, 2), "c": pgd(150, 3), "d": pgd(400, 4)}
+    every = [listed(tmp_path / "shapes" / name, card(name, measures=(one,))) for name, one in made.items()]
+    board = board_of(*every)
+    rows = on_one_footing([row(one, board, yardsticks(board, every)[0].id) for one in every])
+    assert [one.robust.n for one in rows if one.robust] == [400, 150, 150, 150]
+    assert [one.ranked for one in rows] == [False, True, True, True]
+
+
+@pytest.mark.usefixtures("enough")
+def test_a_board_opens_with_the_yardstick_that_ranks_the_most_as_it_ranks(tmp_path: Path) -> None:
+    """The worst case is known of all, on 150 images and once on 400: it ranks four, and is the stronger one."""
+    every = [
+        listed(tmp_path / "shapes" / name, card(name, measures=(measure(9, 9, 9, 9, attack=PGD),), evaluations=(made,)))
+        for name, made in zip("abcd", [judged(400, 1), *(judged(150, seed) for seed in (2, 3, 4))], strict=True)
+    ]
+    board = board_of(*every)
+    stick = yardsticks(board, every)[0].id
+    assert stick == TABLE
+    assert all(one.ranked for one in on_one_footing([row(one, board, stick) for one in every]))
+
+
+def test_the_shipped_boards_open_with_the_worst_case_of_all_attacks_and_rank_all() -> None:
+    every = [Listed.of(found, found.card) for found in checkpoints.find_all() if found.card]
+    for data in ("fashion_mnist", "cifar10"):
+        ours = [one for one in every if one.name.startswith(f"{data}/")]
+        board = boards(ours)[0]
+        stick = yardsticks(board, ours)[0].id
+        assert stick == "worst:table+autoattack"
+        assert all(one.ranked for one in on_one_footing([row(one, board, stick) for one in ours]))
+
+
+def test_how_many_images_are_usual() -> None:
+    assert (usual([]), usual([40, 100]), usual([60, 60, 400])) == (0, 100, 400)
+    assert (usual([1000, 1000, 3000]), usual([1000, 3000]), usual([1000, 10_000, 10_000])) == (1000, 3000, 10_000)
 
 
 def test_without_rows_that_count_nothing_is_marked(tmp_path: Path) -> None:

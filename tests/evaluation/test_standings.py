@@ -109,7 +109,7 @@ def test_a_board_is_called_as_its_images_are_whatever_a_card_says(tmp_path: Path
 
 
 def test_the_yardstick_that_ranks_the_most_comes_first(tmp_path: Path) -> None:
-    """The worst case is the stronger yardstick; but once one card has it on more images, it ranks this one alone."""
+    """The worst case is the stronger yardstick; but of too few images it ranks one alone, once one card has more."""
     few = evaluation(tally(24, 24, 20, 20), tally(9, 9, 9, 9))
     many = evaluation(tally(48, 48, 40, 40, each=50), tally(18, 18, 18, 18, each=50))
     for last, first in ((few, 1), (many, 0)):
