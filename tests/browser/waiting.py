@@ -5,12 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import pytest
+
+Error = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").Error
+
+BETWEEN = ("Execution context was destroyed", "Cannot find context with specified id")
+"""What the browser answers who asks while one document gives way to the next: there is no page to ask just then."""
+
 
 def until(condition: Callable[[], bool], seconds: float = 90) -> None:
     end = time.monotonic() + seconds
-    while not condition():
+    while not _holds(condition):
         assert time.monotonic() < end, "it did not come true in time"
         time.sleep(0.05)
+
+
+def _holds(condition: Callable[[], bool]) -> bool:
+    try:
+        return condition()
+    except Error as error:
+        if not any(told in error.message for told in BETWEEN):
+            raise
+        return False
 
 
 def address(page: object) -> str:
