@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -134,16 +136,21 @@ def test_a_state_that_is_replaced_while_it_is_read_is_one_of_the_two(tmp_path: P
             for name in ("one", "other"):
                 os.link(path.with_name(name), path.with_name("next"))
                 path.with_name("next").replace(path)
+                done.wait(1e-4)  # or the reader comes to look at one and the same moment each time
 
-    def agree() -> bool:
+    def agreed() -> int:
         step, weights = _weights(run.folder)
-        return step == weights["weight"].mean() == len(weights["weight"]) / 50
+        assert step == weights["weight"].mean() == len(weights["weight"]) / 50
+        return step
 
     with ThreadPoolExecutor(1) as pool:
         swapping = pool.submit(swap)
         try:
-            assert {run.saved_step for _ in range(2_000)} == {1, 20}
-            assert all(agree() for _ in range(2_000))
+            for read in (lambda: run.saved_step, agreed):
+                seen, until = Counter(), time.monotonic() + 60
+                while (seen.total() < 2_000 or min(seen[1], seen[20]) < 100) and time.monotonic() < until:
+                    seen[read()] += 1
+                assert seen.keys() == {1, 20}
         finally:
             done.set()
         swapping.result()
