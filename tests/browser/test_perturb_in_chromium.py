@@ -129,8 +129,8 @@ def test_a_long_search_is_ended_by_stop(server, page):
     bar = page.get_by_text("looking for the smallest ε")
     bar.wait_for()
     page.get_by_role("button", name="Stop").click()
-    page.wait_for_selector('[data-testid="stStatusWidget"]', state="detached", timeout=5000)
-    until(lambda: not bar.is_visible(), seconds=5)
+    page.wait_for_selector('[data-testid="stStatusWidget"]', state="detached", timeout=20_000)
+    until(lambda: not bar.is_visible(), seconds=20)
     assert page.locator(".js-plotly-plot").count() == 0
 
 

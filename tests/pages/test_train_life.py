@@ -31,7 +31,7 @@ data = { name = "stripes", holdout = 10, pad = 1 }
 model = { architecture = "residual", options = { width = 4, blocks = [1] } }
 objective = { name = "adversarial" }
 attack = { name = "pgd", eps = 0.1, steps = 2 }
-schedule = { epochs = 60, batch_size = 20, lr = 0.05 }
+schedule = { epochs = 200, batch_size = 20, lr = 0.05 }
 validation = { attack = { name = "pgd", eps = 0.1, steps = 2 } }
 """
 
