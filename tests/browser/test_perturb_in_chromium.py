@@ -124,7 +124,7 @@ def test_squares_curves_are_drawn_over_queries(server, page):
 
 
 def test_a_long_search_is_ended_by_stop(server, page):
-    page.goto(f"{server}/Perturb?attack=square&queries=1500&eps=0.005&target=3&versus=none&closer=smallest")
+    page.goto(f"{server}/Perturb?attack=square&queries=2500&eps=0.005&target=3&versus=none&closer=smallest")
     page.wait_for_selector(".player canvas")
     bar = page.get_by_text("looking for the smallest ε")
     bar.wait_for()
