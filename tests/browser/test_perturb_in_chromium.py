@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser.waiting import address, until, until_address
+from tests.browser.waiting import address, settled, until, until_address
 
 pytestmark = pytest.mark.browser
 
@@ -100,14 +100,6 @@ def test_a_link_repeats_the_step(server, chromium, page):
     until_address(page, "index=18")
     until(lambda: "at_step" not in address(page))
     other.context.close()
-
-
-def settled(page, sent, quiet_ms=800):
-    """Waits until the page has sent nothing for a while."""
-    last = -1
-    while last != len(sent):
-        last = len(sent)
-        page.wait_for_timeout(quiet_ms)
 
 
 def test_squares_curves_are_drawn_over_queries(server, page):

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tests.browser.waiting import address, until, until_address
+from tests.browser.waiting import address, settled, until, until_address
 from tests.pages.routers import AW, stir
 
 pytestmark = pytest.mark.browser
@@ -42,7 +42,7 @@ def test_scrubbing_moves_the_map_and_asks_the_server_for_no_route(routed, page):
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
     page.goto(f"{routed}/Routing?model={NAME}&eps=0.2")
     ready(page)
-    page.wait_for_timeout(1000)
+    settled(page, sent)
     before, end = len(sent), drawn(page)
     assert before
     assert step(page) == 20
@@ -97,11 +97,11 @@ def test_a_film_at_rest_runs_its_own_part_of_the_page_alone(routed, page):
     page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: heard.append(frame)))
     page.goto(f"{routed}/Routing?model={NAME}")
     ready(page)
-    page.wait_for_timeout(1000)
+    settled(page, heard)
     whole = len(heard)
     page.get_by_role("slider", name="step of the attack").press("ArrowLeft")
     until_address(page, "at_step=19")
-    page.wait_for_timeout(1000)
+    settled(page, heard)
     assert 0 < len(heard) - whole < whole / 3
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 
 import pytest
 
@@ -36,3 +36,11 @@ def address(page: object) -> str:
 
 def until_address(page: object, *parts: str) -> None:
     until(lambda: all(part in address(page) for part in parts))
+
+
+def settled(page: object, frames: Sized, quiet_ms: int = 800) -> None:
+    """Waits until no frame has been added for a while: what page and server had to tell each other is told."""
+    last = -1
+    while last != len(frames):
+        last = len(frames)
+        page.wait_for_timeout(quiet_ms)
