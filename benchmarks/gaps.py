@@ -1,11 +1,12 @@
 """How far one network is ahead of another, image by image, by all that both cards know of the same images.
 
-    python benchmarks/gaps.py [NAME or run folder] [NAME or run folder]
+    python benchmarks/gaps.py [NAME or run folder] [NAME or run folder] [--after N]
 
 The first less the second, in points, each with its 95 % interval of the images' chance: W-Robust, worst class, and NSD
 (less is fairer; not in points). A table in Markdown. No interval, and so no finding: where they differ on too few
 images, where a class has too few for its gap (of 1,000 images some 100 each), or where one card does not say which
-images were right.
+images were right. --after leaves out the first N images: of those that a first look had not seen, on N, what does a
+second one on more images say?
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from robust_core.evaluation.footing import common
 from robust_core.evaluation.leaderboard import Row
 from robust_core.evaluation.measures import nsd
 from robust_core.evaluation.paired import Interval, gap_between_classes, gap_of_means
-from robust_core.evaluation.scores import Listed, boards, yardsticks
+from robust_core.evaluation.scores import Board, Listed, boards, yardsticks
 from robust_core.types import UserError
 
 DEFAULT = ("fashion_mnist/aw_net", "fashion_mnist/pgd_at_mixed")
@@ -36,14 +37,21 @@ def listed(name: str) -> Listed:
     return Listed.of(found, found.card)
 
 
-def rows(first: Listed, second: Listed) -> Iterator[str]:
-    """One row a yardstick that both were measured by."""
+def rows(first: Listed, second: Listed, after: int = 0) -> Iterator[str]:
+    """One row a yardstick that both were measured by. after: of the images beyond the first so many, where a card knows
+    how many of each class these are."""
     for board in boards([first, second]):
         for yardstick in yardsticks(board, [first, second]):
             pair = common(board, yardstick.id, first, second)
             if pair is None:
                 continue
-            (clean, ours), (other, theirs) = (both(one) for one in pair)
+            tallies = [tally for one in pair for tally in both(one)]
+            if after:
+                class_n = of_each_class(first, board, after)
+                tallies = [rest for tally in tallies if class_n and (rest := tally.after_first(class_n))]
+            if len(tallies) != 4:
+                continue
+            clean, ours, other, theirs = tallies
             w = 50 * (clean.accuracy + ours.accuracy - other.accuracy - theirs.accuracy)
             worst = 100 * (ours.worst_class - theirs.worst_class)
             spread = (nsd(ours.class_accuracy) or 0) - (nsd(theirs.class_accuracy) or 0)
@@ -64,6 +72,13 @@ def both(row: Row) -> tuple[Tally, Tally]:
     return row.clean, row.robust
 
 
+def of_each_class(network: Listed, board: Board, n: int) -> tuple[int, ...] | None:
+    """How many images of each class are among the first n, by what the network's card knows of just these."""
+    known = [(one.data_fingerprint, one.clean) for one in network.card.evaluations]
+    known += [(one.data_fingerprint, one) for one in network.card.measures]
+    return next((one.class_n for data, one in known if one.n == n and data == board.fingerprint), None)
+
+
 def told(gap: float, interval: Interval | None, unit: float, digits: int) -> str:
     """ "+0.31 [0.06, 0.56]"."""
     ends = "" if interval is None else f" [{unit * interval[0]:.{digits}f}, {unit * interval[1]:.{digits}f}]"
@@ -74,11 +89,12 @@ def told(gap: float, interval: Interval | None, unit: float, digits: int) -> str
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="*", default=DEFAULT, help="two of them")
+    parser.add_argument("--after", type=int, default=0, metavar="N", help="leave out the first N test images")
     args = parser.parse_args()
     try:
         if len(args.networks) != 2:
             raise UserError(f"two networks make a gap; got {len(args.networks)}")
-        found = list(rows(*map(listed, args.networks)))
+        found = list(rows(*map(listed, args.networks), after=args.after))
     except UserError as error:
         sys.exit(f"error: {error}")
     print(f"{args.networks[0]} less {args.networks[1]}\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -74,12 +74,19 @@ class Tally(BaseModel):
         right, or where they are no part of these."""
         if tuple(class_n) == self.class_n:
             return self
+        return self._cut(class_n, lambda few: slice(0, few))
+
+    def after_first(self, class_n: Sequence[int]) -> Tally | None:
+        """Of the images that come after these first ones; None as in `of_first`, and where none are left."""
+        return None if tuple(class_n) == self.class_n else self._cut(class_n, lambda few: slice(few, None))
+
+    def _cut(self, class_n: Sequence[int], part: Callable[[int], slice]) -> Tally | None:
         if self.marks is None or any(few > n for few, n in zip(class_n, self.class_n, strict=True)):
             return None
-        starts = np.cumsum(self.class_n) - self.class_n
-        bits = unpacked(self.marks, self.n)
-        kept = np.concatenate([bits[start : start + few] for start, few in zip(starts, class_n, strict=True)])
-        return Tally.counted(kept, np.repeat(np.arange(len(class_n)), class_n), len(class_n))
+        classes = np.split(unpacked(self.marks, self.n), np.cumsum(self.class_n)[:-1])
+        kept = [bits[part(few)] for bits, few in zip(classes, class_n, strict=True)]
+        labels = np.repeat(np.arange(len(kept)), [len(bits) for bits in kept])
+        return Tally.counted(np.concatenate(kept), labels, len(kept))
 
     def worst_name(self, class_names: Sequence[str]) -> str:
         """Of the class that fares worst; their number where several fare alike."""

@@ -18,6 +18,7 @@ from robust_core.cards import Evaluation
 from robust_core.checkpoints import WEIGHTS, Checkpoint
 from robust_core.evaluation.ensemble import evaluate
 from robust_core.evaluation.plan import plan_for
+from robust_core.evaluation.scores import Listed
 from robust_core.models import build
 from robust_core.types import ImageSet, Routing, UserError
 from tests.conftest import TINY
@@ -111,6 +112,21 @@ def test_a_gap_is_the_first_less_the_second_and_of_itself_nothing(tmp_path: Path
     assert on_all[2] == "+0.00"
     with pytest.raises(UserError, match="has no card"):
         gaps.listed(str(tmp_path))
+
+
+def test_the_first_images_and_those_after_them_make_up_the_gap_on_all() -> None:
+    pair = [gaps.listed(name) for name in ("fashion_mnist/absld", "fashion_mnist/rslad")]
+    cells = {after: next(gaps.rows(*pair, after=after)).split(" | ") for after in (0, 1000)}
+    assert [row[1] for row in cells.values()] == ["5000", "4000"]
+    whole, rest = (float(row[2].split(" [")[0]) for row in cells.values())
+    assert (1000 * on_first(pair) + 4000 * rest) / 5000 == pytest.approx(whole, abs=0.01)
+    assert list(gaps.rows(*pair, after=999)) == []
+
+
+def on_first(pair: list[Listed]) -> float:
+    """W-Robust's gap in the first 1,000 images' evaluations, in points."""
+    ours, theirs = (next(e for e in one.card.evaluations if e.clean.n == 1000) for one in pair)
+    return 50 * (ours.clean.accuracy + ours.worst.accuracy - theirs.clean.accuracy - theirs.worst.accuracy)
 
 
 def test_a_held_out_image_stands_only_where_it_was_right(images: torch.Tensor) -> None:

@@ -65,17 +65,21 @@ def test_of_very_many_images_the_counts_alone_are_kept() -> None:
 
 
 @given(IMAGES, st.data())
-def test_of_the_first_images_it_is_what_a_shorter_count_would_have_been(
+def test_of_the_first_images_and_of_the_rest_it_is_what_counting_these_alone_would_have_been(
     images: list[tuple[int, bool]], drawn: st.DataObject
 ) -> None:
     labels, right = np.array([label for label, _ in images]), np.array([hit for _, hit in images])
     n = drawn.draw(st.integers(1, len(images)))
     short, whole = (Tally.counted(right[:k], labels[:k], 4) for k in (n, len(images)))
     assert whole.of_first(short.class_n) == short
+    rest = whole.after_first(short.class_n)
+    assert rest == (Tally.counted(right[n:], labels[n:], 4) if n < len(images) else None)
 
 
 def test_what_is_no_part_of_it_or_not_known_image_by_image_is_not_cut() -> None:
     whole = Tally(**counted())
     assert whole.of_first((5, 5)) is whole
-    assert whole.of_first((6, 4)) is None
-    assert whole.model_copy(update={"marks": None}).of_first((1, 1)) is None
+    assert whole.after_first((5, 5)) is None
+    for cut in (Tally.of_first, Tally.after_first):
+        assert cut(whole, (6, 4)) is None
+        assert cut(whole.model_copy(update={"marks": None}), (1, 1)) is None
