@@ -188,7 +188,8 @@ def _pair(pair: Pair, shown: Verdict) -> str:
     if (by.yardstick.id, by.n) != (shown.by.yardstick.id, shown.by.n):
         footing = [by.yardstick.title, *footing, f"n = {by.n:,}"]
     under = f" under {', '.join(footing)}" if footing else ""
-    return f"{names}, {100 * by.gain:+.1f} points [{100 * by.low:+.1f}, {100 * by.high:+.1f}]{under}"
+    gain = f"{100 * by.gain:+.1f} points [{100 * by.low:+.1f}, {100 * by.high:+.1f}]".replace("-", "−")
+    return f"{names}, {gain}{under}"
 
 
 def _others(pair: Pair, shown: Verdict) -> list[tuple[Listed, Listed]]:

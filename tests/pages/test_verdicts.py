@@ -169,7 +169,7 @@ def test_the_pairs_that_decide_otherwise_are_named():
     assert against(-1, other("B", 0.02)) == f"decides otherwise: B and R, {gain}."
     assert against(0, other("B", 0.02)) == f"decides it, the one shown does not: B and R, {gain}."
     both = against(0, other("B", 0.02), other("*C*", -0.02))
-    assert both == f"decide it, the one shown does not: B and R, {gain}; *C* and R, -2.0 points [-3.0, -1.0]."
+    assert both == f"decide it, the one shown does not: B and R, {gain}; *C* and R, −2.0 points [−3.0, −1.0]."
     assert against(1, *[other(letter, -0.02) for letter in "BCDEF"]).endswith("; 2 more.")
 
 
