@@ -7,7 +7,7 @@ import html
 import pandas as pd
 import streamlit as st
 
-from pages.ui import link, pickers, served
+from pages.ui import link, pickers
 from pages.ui.frame import guarded, verbatim
 from pages.ui.library_evaluate import evaluate
 from pages.ui.library_told import acting, choose_row, claim, code, evaluated, facts, mark, say
@@ -37,7 +37,7 @@ def nets() -> None:
         return
     titles = shelf.title_of(rows)
     names = [row.name for row in rows]
-    first = _first(names)
+    first = _first(rows)
     chosen = link.read("model", first, link.one_of(titles))
     _table(rows, titles, names.index(chosen))
     with st.container(key="wrap_library_net"):
@@ -54,11 +54,10 @@ def nets() -> None:
             evaluate(row)
 
 
-def _first(names: list[str]) -> str:
-    """The network that the other pages begin with, where it can be used; else the first of the table."""
-    found = served.shelf()
-    default = pickers.default_model(found) if found.nets else ""
-    return default if default in names else names[0]
+def _first(rows: list[Row]) -> str:
+    """The network that the other pages begin with, where one can be used; else the first of the table."""
+    cards = {row.name: row.found.card for row in rows if row.found.card and not row.problem}
+    return pickers.default_of(cards) if cards else rows[0].name
 
 
 def _miss(rows: list[Row]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
 from pages.ui import link
 from pages.ui.frame import ImagesMissingError
-from pages.ui.served import Served, Shelf, Subject, fitting, shelf, test_images, to_download
+from pages.ui.served import Served, Shelf, Subject, fitting, in_order, shelf, test_images, to_download
+from robust_core.cards import Card
 from robust_core.evaluation.scores import task_of
 from robust_core.types import ImageSet
 
@@ -40,9 +41,19 @@ def default_model(found: Shelf) -> str:
     return _preferred(found, next(iter(found.tasks().values())))
 
 
+def default_of(cards: Mapping[str, Card]) -> str:
+    """`default_model` of networks of which only the cards are at hand; there must be one."""
+    names = in_order(cards)
+    return _foremost(cards, [name for name in names if task_of(cards[name]) == task_of(cards[names[0]])])
+
+
 def _preferred(found: Shelf, names: Sequence[str]) -> str:
+    return _foremost({name: found.nets[name].card for name in names}, names)
+
+
+def _foremost(cards: Mapping[str, Card], names: Sequence[str]) -> str:
     """Of networks on one task; one that somebody brought only where there is no other."""
-    own = [name for name in names if not found.nets[name].card.imported] or names
+    own = [name for name in names if not cards[name].imported] or names
     return next((name for wanted in PREFERRED for name in own if name.endswith(f"/{wanted}")), own[0])
 
 

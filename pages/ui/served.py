@@ -11,7 +11,7 @@ import copy
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import streamlit as st
@@ -101,22 +101,26 @@ def _folder(name: str) -> str:
 
 
 def shelf() -> Shelf:
-    """Looks at the checkpoints on disk now. A broken one becomes a sentence; the others go on.
-
-    First those whose images are on this machine, of these the task that most networks share, those that somebody
-    brought not counted: what a page shows before anything is chosen is the first that suits it.
-    """
+    """Looks at the checkpoints on disk now, in the order of `in_order`. A broken one becomes a sentence; the others go
+    on."""
     nets, problems = {}, []
     for found in checkpoints.find_all():
         try:
             nets[found.name] = serve(found)
         except UserError as error:
             problems.append(str(error))
-    tasks = {name: task_of(served.card) for name, served in nets.items()}
-    shared = Counter(tasks[name] for name, served in nets.items() if not served.card.imported)
-    shown = {task: bool(_of_task(task, here=True)) for task in tasks.values()}
-    order = sorted(nets, key=lambda name: (not shown[tasks[name]], -shared[tasks[name]], name))
+    order = in_order({name: served.card for name, served in nets.items()})
     return Shelf({name: nets[name] for name in order}, tuple(problems))
+
+
+def in_order(cards: Mapping[str, Card]) -> list[str]:
+    """First those whose images are on this machine, of these the task that most networks share, those that somebody
+    brought not counted: what a page shows before anything is chosen is the first that suits it.
+    """
+    tasks = {name: task_of(card) for name, card in cards.items()}
+    shared = Counter(tasks[name] for name, card in cards.items() if not card.imported)
+    shown = {task: bool(_of_task(task, here=True)) for task in tasks.values()}
+    return sorted(cards, key=lambda name: (not shown[tasks[name]], -shared[tasks[name]], name))
 
 
 def serve(found: Checkpoint) -> Served:

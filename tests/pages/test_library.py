@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import streamlit as st
 
 from robust_core import checkpoints, data
 from robust_core.checkpoints import CARD, WEIGHTS, write_card
@@ -60,6 +61,7 @@ def table(app):
 
 def test_the_shelf_stands_in_a_table_with_nothing_pressed_and_no_network_built(zoo, library, monkeypatch) -> None:
     monkeypatch.setattr(checkpoints, "build", None)
+    st.cache_resource.clear()  # other tests' networks are the very same
     started = time.perf_counter()
     app = library(model=NAME)
     assert time.perf_counter() - started < 10
