@@ -70,6 +70,7 @@ def test_the_matrix_has_each_network_under_its_own_attack(open_page):
 
 
 def test_times_are_measured_on_request_and_kept(open_page):
+    compare_cards._costs.clear()
     app = open_page(COMPARE, architecture="aw_net")
     app.button(key="compare_time").click().run()
     assert not app.exception
