@@ -47,7 +47,7 @@ def rows(first: Listed, second: Listed, after: int = 0) -> Iterator[str]:
                 continue
             tallies = [tally for one in pair for tally in both(one)]
             if after:
-                class_n = of_each_class(first, board, after)
+                class_n = of_each_class(first, board, after) or of_each_class(second, board, after)
                 tallies = [rest for tally in tallies if class_n and (rest := tally.after_first(class_n))]
             if len(tallies) != 4:
                 continue
@@ -73,9 +73,9 @@ def both(row: Row) -> tuple[Tally, Tally]:
 
 
 def of_each_class(network: Listed, board: Board, n: int) -> tuple[int, ...] | None:
-    """How many images of each class are among the first n, by what the network's card knows of just these."""
-    known = [(one.data_fingerprint, one.clean) for one in network.card.evaluations]
-    known += [(one.data_fingerprint, one) for one in network.card.measures]
+    """How many images of each class are among the first n, by what was measured here of just these."""
+    known = [(one.data_fingerprint, one.clean) for one in network.card.evaluations if not one.claimed]
+    known += [(one.data_fingerprint, one) for one in network.card.measures if not one.claimed]
     return next((one.class_n for data, one in known if one.n == n and data == board.fingerprint), None)
 
 
@@ -94,10 +94,17 @@ def main() -> None:
     try:
         if len(args.networks) != 2:
             raise UserError(f"two networks make a gap; got {len(args.networks)}")
-        found = list(rows(*map(listed, args.networks), after=args.after))
+        pair = [listed(name) for name in args.networks]
+        found = list(rows(*pair, after=args.after))
+        if args.after and not found:
+            raise UserError(
+                f"no images are left after the first {args.after:,}, or no card says how many of each class these are: "
+                "choose a number that one of the two was measured on, and both on more"
+            )
     except UserError as error:
         sys.exit(f"error: {error}")
-    print(f"{args.networks[0]} less {args.networks[1]}\n")
+    without = f", without the first {args.after:,} images" if args.after else ""
+    print(f"{args.networks[0]} less {args.networks[1]}{without}\n")
     print("| measured by | images | W-Robust | worst class | NSD |\n|---|---|---|---|---|")
     print("\n".join(found) or "| nothing that both were measured by | | | | |")
 

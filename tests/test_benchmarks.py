@@ -123,6 +123,31 @@ def test_the_first_images_and_those_after_them_make_up_the_gap_on_all() -> None:
     assert list(gaps.rows(*pair, after=999)) == []
 
 
+@pytest.mark.parametrize("after", ["-1", "999", "10000"])
+def test_a_number_of_images_that_leaves_nothing_is_a_sentence(after: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["gaps.py", "fashion_mnist/absld", "fashion_mnist/rslad", "--after", after])
+    with pytest.raises(SystemExit, match="no images are left after the first"):
+        gaps.main()
+
+
+def test_what_is_left_out_stands_above_the_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["gaps.py", "fashion_mnist/absld", "fashion_mnist/rslad", "--after", "1000"])
+    gaps.main()
+    told = capsys.readouterr().out
+    assert told.startswith("fashion_mnist/absld less fashion_mnist/rslad, without the first 1,000 images\n")
+    assert "| 9000 |" in told
+    assert "| 10000 |" not in told
+
+
+def test_images_are_counted_of_the_same_set_only() -> None:
+    network = gaps.listed("fashion_mnist/absld")
+    (board,) = [board for board in gaps.boards([network]) if board.data_name == "fashion_mnist"]
+    assert sum(gaps.of_each_class(network, board, 1000) or ()) == 1000
+    assert gaps.of_each_class(network, replace(board, fingerprint="another"), 1000) is None
+
+
 def on_first(pair: list[Listed]) -> float:
     """W-Robust's gap in the first 1,000 images' evaluations, in points."""
     ours, theirs = (next(e for e in one.card.evaluations if e.clean.n == 1000) for one in pair)
